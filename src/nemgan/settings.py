@@ -1,0 +1,89 @@
+"""What shapes a model: typed, checked and frozen sections that a run's configuration is made of."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(ge=1)]
+Steps = Annotated[int, Field(ge=0)]
+Batch = Annotated[int, Field(ge=2)]
+Positive = Annotated[float, Field(gt=0)]
+Weight = Annotated[float, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class LatentConfig(Section):
+    """z = y + ν₂ (paper, section III.A)."""
+
+    dim: Count = 50
+    noise: Positive = 0.3
+    """Half-width w of ν₂ ~ U[−w, w]; the modes are disjoint only for w < 0.5."""
+
+
+class NetworkConfig(Section):
+    """Sizes of the networks. ``style`` picks the family, ``width`` its first number of channels."""
+
+    style: Literal["compact", "reference"] = "compact"
+    width: Count = 32
+    inverter_width: Count = 16
+
+
+class ConditionsConfig(Section):
+    """Switches for the paper's conditions; off gives the ablated model."""
+
+    C1: bool = True
+    C2: bool = True
+    C3: bool = True
+
+
+class ConnectConfig(Section):
+    """The connected inverter: h learns from the data's own neighbourhoods (docs/theory.md)."""
+
+    micro_modes: Count = 20
+    neighbours: Count = 10
+    balance: Weight = 5.0
+    """Weight of KL(mean ŷ ‖ P_Y)."""
+    augment: Weight = 1.0
+    """Strength of the augmentation; 0 is none."""
+    steps: Steps = 1500
+    refine_steps: Steps = 600
+    batch: Batch = 256
+    lr: Positive = 1e-3
+
+
+class GanConfig(Section):
+    """The adversarial stage."""
+
+    loss: Literal["wgan-gp", "hinge", "logistic"] = "hinge"
+    steps: Steps = 3000
+    batch: Batch = 64
+    lr: Positive = 2e-4
+    critic_lr: Positive = 4e-4
+    betas: tuple[Decay, Decay] = (0.0, 0.9)
+    critic_steps: Count = 1
+    penalty: Weight = 10.0
+    """λ of the gradient penalty (wgan-gp) or γ of R1 (logistic)."""
+    joint: bool = True
+    """The critic sees (x, mode) pairs, so each mode is matched on its own; off, it sees x alone."""
+    inversion: Weight = 1.0
+    """Weight of CE(h(g(z)), y)."""
+    reconstruction: Weight = 0.0
+    """Weight of ‖ẑ − z‖²."""
+    ema: Decay = 0.999
+
+
+class ModelSettings(Section):
+    """Everything a model is built from, beside the data's shape, the number of clusters, their prior and a seed."""
+
+    latent: LatentConfig = LatentConfig()
+    network: NetworkConfig = NetworkConfig()
+    conditions: ConditionsConfig = ConditionsConfig()
+    connect: ConnectConfig = ConnectConfig()
+    gan: GanConfig = GanConfig()
