@@ -52,10 +52,15 @@ class ConnectConfig(Section):
     """Weight of KL(mean ŷ ‖ P_Y)."""
     augment: Weight = 1.0
     """Strength of the augmentation; 0 is none."""
-    steps: Steps = 1500
-    refine_steps: Steps = 600
-    batch: Batch = 256
-    lr: Positive = 1e-3
+    steps: Steps = 400
+    refresh_every: Count = 150
+    """Steps after which neighbours are looked up anew, in h's own outputs instead of in the raw samples."""
+    refine_steps: Steps = 150
+    batch: Batch = 128
+    """Pairs of neighbours a step."""
+    lr: Positive = 3e-3
+    micro_weight: Weight = 0.3
+    """Weight of the micro-modes' loss while the clusters are refined."""
 
 
 class GanConfig(Section):
@@ -73,7 +78,10 @@ class GanConfig(Section):
     joint: bool = True
     """The critic sees (x, mode) pairs, so each mode is matched on its own; off, it sees x alone."""
     inversion: Weight = 1.0
-    """Weight of CE(h(g(z)), y)."""
+    """Weight of D(P_Ŷ, P_Y) on generated samples, by cross-entropy of h(g(z)) against the mode of z (Eq. 4)."""
+    inversion_loss: Literal["cross-entropy", "binary"] = "cross-entropy"
+    train_inverter: bool = False
+    """Go on training h during the adversarial stage; always so where h has no stage of its own."""
     reconstruction: Weight = 0.0
     """Weight of ‖ẑ − z‖²."""
     ema: Decay = 0.999

@@ -57,8 +57,10 @@ class Phase:
 
     Attributes:
         name: unique within its stage; logged losses carry it.
-        trains: attribute names of the model's networks that are updated. Gradients reach these and no others.
-        loss: called with the phase's own random generator; returns the loss to minimise.
+        trains: names of the model's networks that are updated (dotted for a part of one). Gradients reach these and no
+            others. Empty for an update by rule (a neighbour graph made anew, an EM step).
+        loss: called with the phase's own random generator; returns the loss to minimise. A phase that trains nothing is
+            called without gradients; it changes buffers or ``scratch`` itself, and its loss is ignored.
         optimiser: constants of the update.
         times: updates a step.
         every: steps between updates (1 = each step).
@@ -102,6 +104,8 @@ class Model(nn.Module, ABC):
         n_clusters: number of clusters M that ``posterior`` tells apart and ``sample`` draws from.
         shape: shape of one sample, ``(C, H, W)`` or ``(D,)``.
         averaged: maps a network's attribute name to the attribute holding its exponential moving average.
+        scratch: tensors that training carries from step to step beside the weights (a neighbour graph). Checkpoints hold
+            them; a finished model does not.
     """
 
     conditions: Conditions
@@ -156,6 +160,7 @@ class Model(nn.Module, ABC):
     def __init__(self, shape: tuple[int, ...], n_clusters: int) -> None:
         super().__init__()
         self.shape, self.n_clusters = shape, n_clusters
+        self.scratch: dict[str, Tensor] = {}
         size = shape if len(shape) == 1 else (1,)
         self.offset: Tensor
         self.scale: Tensor

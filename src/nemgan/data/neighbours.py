@@ -1,0 +1,56 @@
+"""Nearest neighbours of the data in itself."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.neighbors import NearestNeighbors
+
+from nemgan.data.dataset import Array
+
+
+def flatten(x: Array, dims: int = 64) -> NDArray[np.float32]:
+    """Samples as vectors: images in [0, 1] projected on their ``dims`` principal components, vectors standardised."""
+    if x.ndim == 4:
+        flat = x.reshape(len(x), -1).astype(np.float32) / 255
+        if dims >= min(flat.shape):
+            return flat
+        return np.asarray(PCA(dims, svd_solver="covariance_eigh").fit_transform(flat), np.float32)
+    scale = x.std(0)
+    return np.asarray((x - x.mean(0)) / np.where(scale > 0, scale, 1), np.float32)
+
+
+def nearest(points: NDArray[np.float32], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """The ``k`` nearest other points of each: positions and Euclidean distances, both ``(N, k)``, nearest first.
+
+    ``k`` is cut to N − 1.
+    """
+    k = min(k, len(points) - 1)
+    distance, index = NearestNeighbors(n_neighbors=k + 1, algorithm="brute").fit(points).kneighbors(points)
+    rows = np.arange(len(points))[:, None]
+    other = index != rows
+    other[other.all(1), -1] = False  # a point with k + 1 twins may not list itself: drop the farthest
+    return index[other].reshape(-1, k).astype(np.int64), distance[other].reshape(-1, k).astype(np.float32)
+
+
+def local_weights(index: NDArray[np.int64], distance: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Weight of each neighbour in (0, 1], shape (N, k), scaled to how dense the data are around each point.
+
+    The kernel of UMAP (McInnes et al. 2018): exp(−(d − ρ)/σ), ρ the distance of the nearest neighbour, σ such that
+    the weights of a point sum to log₂ k; then the fuzzy union w + wᵀ − w·wᵀ over mutual neighbours.
+    """
+    k = index.shape[1]
+    rho = distance[:, :1]
+    low, high = np.full(len(distance), 1e-9), np.full(len(distance), float(distance.max()) * k + 1e-6)
+    for _ in range(48):
+        middle = (low + high) / 2
+        total = np.exp(-(distance - rho) / middle[:, None]).sum(1)
+        high = np.where(total > np.log2(max(k, 2)), middle, high)
+        low = np.where(total > np.log2(max(k, 2)), low, middle)
+    weight = np.exp(-(distance - rho) / high[:, None]).astype(np.float32)
+    back = np.zeros_like(weight)
+    for j in range(k):
+        mutual = index[index[:, j]] == np.arange(len(index))[:, None]
+        back[:, j] = (weight[index[:, j]] * mutual).sum(1)
+    return np.asarray(weight + back - weight * back, np.float32)

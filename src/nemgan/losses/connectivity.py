@@ -1,0 +1,21 @@
+"""Losses that make the inverter see which real samples are connected (docs/theory.md).
+
+The paper defines clusters as the connected components of the data's support. Neighbours lie in one component, so
+their modes should agree; and the shares of the modes over the data should be the prior's, which excludes the
+constant answer.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+def disagreement(p: Tensor, q: Tensor) -> Tensor:
+    """−E log ⟨p, q⟩ for posteriors ``p`` and ``q`` (n, M) of neighbouring samples; zero if both are one-hot and equal."""
+    return -(p * q).sum(1).clamp_min(1e-8).log().mean()
+
+
+def imbalance(p: Tensor, prior: Tensor) -> Tensor:
+    """KL(mean p ‖ prior) for posteriors ``p`` (n, M) and masses ``prior`` (M,), in nats."""
+    mean = p.mean(0).clamp_min(1e-8)
+    return (mean * (mean / prior.clamp_min(1e-8)).log()).sum()

@@ -1,0 +1,265 @@
+"""NEMGAN: clusters, masses and generation from one latent space (paper, Eq. 1–5), and its connected inverter.
+
+    z = y + ν₂,  y ~ P_Y              latent modes, disjoint (C1)
+    h(x) = (ẑ, ŷ)                     the inverter (C2)
+    P_Y of the clusters = the data's  known, or learned (C3)
+
+    min_{g,h} max_d  E[log d(w)] + E[log(1 − d(g(z)))] + D(P_Ŷ, P_Y)          (Eq. 3–4)
+
+Presets ``paper`` and ``reference`` train g, h and d together, h on generated samples alone. ``connected`` first trains
+h on the data's neighbourhoods (``models.connected``): the latent then has one mode for each of h's micro-modes, a
+cluster is a group of modes, and the critic sees pairs (x, mode) so that every mode is matched to its own real samples.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from nemgan.data.pool import Pool
+from nemgan.errors import ConfigError
+from nemgan.latent import AdditiveLatent
+from nemgan.losses.adversarial import critic_loss, generator_loss, gradient_penalty, r1_penalty
+from nemgan.losses.inversion import latent_error, mode_binary_cross_entropy, mode_cross_entropy
+from nemgan.models.base import Conditions, LossResult, Model, Optimiser, Phase, Stage
+from nemgan.models.connected import Connection
+from nemgan.networks import Critic, Generator, Inverter, channels_last
+from nemgan.prior import Prior, multinoulli
+from nemgan.seeding import isolated
+from nemgan.settings import ModelSettings
+
+LAZY = 16
+"""Steps between R1 penalties."""
+
+
+class NEMGAN(Model):
+    """The model of the paper, with its connected inverter.
+
+    Args:
+        settings: sizes, losses, lengths and switched-off conditions.
+        shape: shape of a sample.
+        n_clusters: M.
+        prior: masses of the clusters ``(M,)`` where known, None to learn them.
+        seed: of the initial weights.
+
+    Attributes:
+        groups: cluster of each latent mode ``(K,)``.
+        confidence: share of the assignment's entropy on which neighbours agree, in (−∞, 1]; NaN before it is measured.
+    """
+
+    conditions = Conditions(True, True, True)
+    averaged: Mapping[str, str] = {"generator": "generator_ema"}
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        shape: tuple[int, ...],
+        n_clusters: int,
+        prior: NDArray[np.float64] | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(shape, n_clusters)
+        self.settings = settings
+        on, gan, net = settings.conditions, settings.gan, settings.network
+        self.conditions = Conditions(on.C1, on.C2, on.C3)
+        self.connected = settings.connect.steps > 0
+        self.known = np.full(n_clusters, 1 / n_clusters) if not on.C3 else prior
+        self.n_modes = settings.connect.micro_modes if self.connected else n_clusters
+        if self.n_modes < n_clusters:
+            raise ConfigError(f"connect.micro_modes={self.n_modes} is less than {n_clusters} clusters: set it higher")
+        self.joint = gan.joint and on.C2 and self.connected
+        self.ema_decay = gan.ema
+        with isolated(seed, "weights"):
+            self.prior = Prior(self.n_modes)
+            self.inverter = Inverter(shape, net.inverter_width, self.n_modes, settings.latent.dim, net.style)
+            self.critic = Critic(
+                shape,
+                net.width,
+                modes=self.n_modes if self.joint else 0,
+                spectral=gan.loss == "hinge",
+                style=net.style,
+            )
+            self.generator = Generator(settings.latent.dim, shape, net.width, net.style)
+        channels_last(self)
+        self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
+        self.latent = AdditiveLatent(self.prior, settings.latent.dim, settings.latent.noise, disjoint=on.C1)
+        self.groups: Tensor
+        self.confidence: Tensor
+        self.register_buffer("groups", torch.arange(self.n_modes) % n_clusters)
+        self.register_buffer("confidence", torch.tensor(float("nan")))
+        if self.known is not None:
+            shares = torch.from_numpy(self.known).float()[self.groups]
+            self.prior.set(shares / torch.bincount(self.groups)[self.groups])
+
+    # what it has learned
+
+    def merged(self, p: Tensor) -> Tensor:
+        """Posterior over clusters (n, M) from one over modes (n, K)."""
+        return p @ F.one_hot(self.groups, self.n_clusters).to(p.dtype)
+
+    def posterior(self, x: Tensor) -> Tensor:
+        return self.merged(self.inverter.logits(x).softmax(1))
+
+    def features(self, x: Tensor) -> Tensor:
+        return self.inverter.features(x)
+
+    def invert(self, x: Tensor) -> Tensor:
+        """The latent point ẑ (n, dim) of samples ``x``."""
+        return self.inverter(x)[0]
+
+    def masses(self) -> Tensor:
+        return self.merged(self.prior.masses()[None]).flatten().detach()
+
+    def sample(self, n: int, rng: torch.Generator, cluster: int | None = None) -> tuple[Tensor, Tensor]:
+        alpha = self.prior.alpha.detach()
+        if cluster is not None:
+            alpha = alpha.masked_fill(self.groups != cluster, -torch.inf)
+        y = multinoulli(alpha, torch.rand(n, generator=rng, device=self.device))
+        return self.generator_ema(self.latent.at(y, rng)), self.groups[y.argmax(1)]
+
+    # how it learns
+
+    def stages(self, pool: Pool) -> list[Stage]:
+        self.fit_scale(pool.x)
+        if not self.connected:
+            return [Adversary(self, pool, None).stage()]
+        connection = Connection(self, pool)
+        return [*connection.stages(), Adversary(self, pool, connection).stage()]
+
+
+class Adversary:
+    """The adversarial stage of ``model`` on ``pool``."""
+
+    def __init__(self, model: NEMGAN, pool: Pool, connection: Connection | None) -> None:
+        self.model, self.pool, self.connection = model, pool, connection
+        self.gan = model.settings.gan
+        self.frozen = connection is not None and not self.gan.train_inverter
+        self._real_modes: Tensor | None = None
+
+    def stage(self) -> Stage:
+        gan = self.gan
+        critic = Optimiser(gan.critic_lr, gan.betas)
+        others = Optimiser(gan.lr, gan.betas)
+        phases = [Phase("critic", ("critic",), self.critic_loss, critic, times=gan.critic_steps)]
+        if gan.loss == "logistic":
+            phases.append(Phase("penalty", ("critic",), self.penalty_loss, critic, every=LAZY))
+        phases.append(Phase("generator", ("generator",), self.generator_loss, others))
+        if self.frozen:
+            phases.append(Phase("latent", ("inverter.latent",), self.latent_loss, Optimiser(1e-3), every=4))
+        else:
+            phases.append(Phase("inverter", ("inverter",), self.inverter_loss, others))
+        if self.model.known is None and self.connection is None:
+            if not len(self.pool.labelled):
+                raise ConfigError(
+                    "prior=learned without labels needs the connected inverter: use preset=connected, labels=0.01, "
+                    "or give the masses with prior=matched or prior=[…]"
+                )
+            phases.append(Phase("prior", ("prior",), self.prior_loss, Optimiser(1e-3)))
+        return Stage("generate", gan.steps, tuple(phases))
+
+    def real(self, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
+        """A batch of real samples and, for a critic of pairs, their one-hot modes by h."""
+        model = self.model
+        i = self.pool.draw(self.gan.batch, rng)
+        x = model.encode(self.pool.x[i])
+        if not model.joint:
+            return x, None
+        if self.frozen:
+            if self._real_modes is None and self.connection is not None:
+                self._real_modes = self.connection.micro_logits().argmax(1)
+            assert self._real_modes is not None
+            mode = self._real_modes[i]
+        else:
+            mode = self.modes_of(x).argmax(1)
+        return x, F.one_hot(mode, model.n_modes).to(x.dtype)
+
+    @torch.no_grad()
+    def modes_of(self, x: Tensor) -> Tensor:
+        self.model.inverter.eval()
+        return self.model.inverter.logits(x)
+
+    def fake(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """A batch of generated samples, their latent points and modes."""
+        z, mode = self.model.latent.sample(self.gan.batch, rng)
+        return self.model.generator(z), z, mode
+
+    def scores(self, x: Tensor, mode: Tensor) -> Tensor:
+        return self.model.critic(x, F.one_hot(mode, self.model.n_modes).to(x.dtype) if self.model.joint else None)
+
+    def critic_loss(self, rng: torch.Generator) -> LossResult:
+        model, gan = self.model, self.gan
+        real, y = self.real(rng)
+        with torch.no_grad():
+            fake, _, mode = self.fake(rng)
+        loss = critic_loss(gan.loss, model.critic(real, y), self.scores(fake, mode))
+        logs = {"critic": loss.detach()}
+        if gan.loss == "wgan-gp":
+            penalty = gradient_penalty(lambda x: model.critic(x, y), real, fake, rng)
+            loss, logs["penalty"] = loss + gan.penalty * penalty, penalty.detach()
+        return LossResult(loss, logs)
+
+    def penalty_loss(self, rng: torch.Generator) -> LossResult:
+        real, y = self.real(rng)
+        penalty = r1_penalty(lambda x: self.model.critic(x, y), real)
+        return LossResult(self.gan.penalty * LAZY * penalty, {"r1": penalty.detach()})
+
+    def inversion(self, logits: Tensor, mode: Tensor) -> Tensor:
+        if self.gan.inversion_loss == "binary":
+            return mode_binary_cross_entropy(logits, mode)
+        return mode_cross_entropy(logits, mode)
+
+    def generator_loss(self, rng: torch.Generator) -> LossResult:
+        model, gan = self.model, self.gan
+        fake, z, mode = self.fake(rng)
+        loss = generator_loss(gan.loss, self.scores(fake, mode))
+        logs = {"generator": loss.detach()}
+        if model.conditions.C2 and (gan.inversion or gan.reconstruction):
+            model.inverter.train(not self.frozen)
+            found, logits = model.inverter(fake)
+            inversion = self.inversion(logits, mode)
+            logs["inversion"] = inversion.detach()
+            loss = loss + gan.inversion * inversion
+            if gan.reconstruction:
+                loss = loss + gan.reconstruction * latent_error(found, z)
+        return LossResult(loss, logs)
+
+    def latent_loss(self, rng: torch.Generator) -> LossResult:
+        """ẑ on generated samples, h's features as they are."""
+        with torch.no_grad():
+            fake, z, _ = self.fake(rng)
+            self.model.inverter.eval()
+            features = self.model.inverter.features(fake)
+        error = latent_error(self.model.inverter.latent(features), z)
+        return LossResult(error, {"latent": error.detach()})
+
+    def inverter_loss(self, rng: torch.Generator) -> LossResult:
+        """h on generated samples (Eq. 4), and on real ones where it is connected or some are labelled."""
+        model, gan = self.model, self.gan
+        with torch.no_grad():
+            fake, z, mode = self.fake(rng)
+        model.inverter.train()
+        found, logits = model.inverter(fake)
+        loss = self.inversion(logits, mode) + gan.reconstruction * latent_error(found, z)
+        logs = {"h": loss.detach()}
+        if self.connection is not None:
+            real = self.connection.refine_loss(rng)
+            loss = loss + real.loss
+            logs.update(real.logs)
+        elif len(self.pool.labelled):
+            pick = torch.randint(len(self.pool.labelled), (gan.batch,), generator=rng, device=self.pool.device)
+            x = model.encode(self.pool.x[self.pool.labelled[pick]])
+            loss = loss + F.cross_entropy(model.inverter.logits(x), self.pool.labels[pick])
+        return LossResult(loss, logs)
+
+    def prior_loss(self, rng: torch.Generator) -> LossResult:
+        """‖E h(x) − softmax(α)‖₁ over real samples, with h as it is (Eq. 5)."""
+        x = self.model.encode(self.pool.x[self.pool.draw(1024, rng)])
+        mean = self.modes_of(x).softmax(1).mean(0)
+        loss = (mean - self.model.prior.masses()).abs().sum()
+        return LossResult(loss, {"prior": loss.detach()})

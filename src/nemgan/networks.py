@@ -1,0 +1,217 @@
+"""Generator, critic and inverter for images of any side divisible by four, and for vectors.
+
+Two families, one builder each:
+
+* ``compact``: 4×4 stride-2 convolutions down, nearest-neighbour upsampling and 3×3 convolutions up. A side of 28 goes
+  28 → 14 → 7 and one of 8 goes 8 → 4 → 2.
+* ``reference``: the widths, kernels, strides and dropout of the code the paper's authors released.
+
+Images are ``(N, C, H, W)`` in [0, 1]; vectors are ``(N, D)``, standardised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from nemgan.errors import ConfigError
+
+
+class Dropout(nn.Module):
+    """Dropout whose mask comes from ``rng``, a generator that the training loop sets; none in evaluation mode."""
+
+    rng: torch.Generator | None = None
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training or self.p == 0:
+            return x
+        keep = torch.empty_like(x).bernoulli_(1 - self.p, generator=self.rng)
+        return x * keep / (1 - self.p)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}"
+
+
+def sides(side: int) -> list[int]:
+    """Sides of the feature maps from ``side`` down to the smallest: halved while even, at least twice, to ≥ 4 beyond.
+
+    >>> sides(28), sides(32), sides(8)
+    ([28, 14, 7], [32, 16, 8, 4], [8, 4, 2])
+    """
+    found = [side]
+    while found[-1] % 2 == 0 and (found[-1] > 4 or len(found) < 3):
+        found.append(found[-1] // 2)
+    return found
+
+
+def _check(shape: tuple[int, ...]) -> None:
+    if len(shape) == 3 and (shape[1] != shape[2] or shape[1] % 4 or not 8 <= shape[1] <= 256):
+        raise ConfigError(
+            f"images of {shape[1]}×{shape[2]} do not fit the networks: resize to a square side divisible by 4, 8 to 256"
+        )
+
+
+def trunk(
+    shape: tuple[int, ...],
+    width: int,
+    *,
+    style: str = "compact",
+    batch_norm: bool = False,
+    wrap: Callable[[nn.Module], nn.Module] = lambda layer: layer,
+) -> tuple[nn.Sequential, int]:
+    """Layers from samples to features, and the number of features.
+
+    Args:
+        width: channels of the first layer (images) or hidden units (vectors).
+        batch_norm: normalise after each layer (never in a critic with a gradient penalty).
+        wrap: applied to each weighted layer (spectral normalisation).
+    """
+    _check(shape)
+    if len(shape) == 1:
+        hidden = 4 * width
+        norm = [nn.BatchNorm1d(hidden)] if batch_norm else []
+        layers: list[nn.Module] = [wrap(nn.Linear(shape[0], hidden)), *norm, nn.LeakyReLU(0.1)]
+        norm = [nn.BatchNorm1d(hidden)] if batch_norm else []
+        return nn.Sequential(*layers, wrap(nn.Linear(hidden, hidden)), *norm, nn.LeakyReLU(0.1)), hidden
+    if style == "reference":
+        return _reference_trunk(shape, deep=batch_norm)
+    layers, channels, maps = [], shape[0], sides(shape[1])
+    for i in range(len(maps) - 1):
+        out = width * 2 ** min(i, 2)
+        layers.append(wrap(nn.Conv2d(channels, out, 4, 2, 1, bias=not batch_norm)))
+        layers += [nn.BatchNorm2d(out)] if batch_norm else []
+        layers.append(nn.LeakyReLU(0.1))
+        channels = out
+    layers += [wrap(nn.Conv2d(channels, channels, 3, 1, 1, bias=not batch_norm))]
+    layers += [nn.BatchNorm2d(channels)] if batch_norm else []
+    return nn.Sequential(*layers, nn.LeakyReLU(0.1), nn.Flatten()), channels * maps[-1] ** 2
+
+
+def _reference_trunk(shape: tuple[int, ...], deep: bool) -> tuple[nn.Sequential, int]:
+    """The released critic (64-128-256-512, strides 2-2-2-1) or, if ``deep``, the released inverter (32 … 512, to 50)."""
+    widths = [32, 64, 128, 256, 512] if deep else [64, 128, 256, 512]
+    strides = [2] * 5 if deep else [2, 2, 2, 1]
+    layers: list[nn.Module] = []
+    channels, side = shape[0], shape[1]
+    for out, stride in zip(widths, strides, strict=True):
+        layers += [nn.Conv2d(channels, out, 5, stride, 2), nn.LeakyReLU(0.2), Dropout(0.4)]
+        channels, side = out, (side + stride - 1) // stride
+    layers.append(nn.Flatten())
+    if not deep:
+        return nn.Sequential(*layers), channels * side**2
+    return nn.Sequential(*layers, nn.Linear(channels * side**2, 50)), 50
+
+
+class Generator(nn.Module):
+    """g: latent points ``(n, dim)`` → samples ``(n, *shape)`` in the model's own scale."""
+
+    def __init__(self, dim: int, shape: tuple[int, ...], width: int, style: str = "compact") -> None:
+        super().__init__()
+        _check(shape)
+        if len(shape) == 1:
+            hidden = 4 * width
+            self.layers = nn.Sequential(
+                nn.Linear(dim, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, shape[0])
+            )
+        elif style == "reference":
+            self.layers = _reference_generator(dim, shape)
+        else:
+            self.layers = _compact_generator(dim, shape, width)
+
+    def forward(self, z: Tensor) -> Tensor:
+        x: Tensor = self.layers(z)
+        return x
+
+
+def _compact_generator(dim: int, shape: tuple[int, ...], width: int) -> nn.Sequential:
+    maps = sides(shape[1])[::-1]
+    channels = width * 2 ** min(len(maps) - 1, 2)
+    layers: list[nn.Module] = [
+        nn.Linear(dim, channels * maps[0] ** 2, bias=False),
+        nn.Unflatten(1, (channels, maps[0], maps[0])),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+    ]
+    for i in range(len(maps) - 1):
+        out = max(width, channels // 2)
+        layers += [nn.Upsample(scale_factor=2), nn.Conv2d(channels, out, 3, 1, 1, bias=False)]
+        layers += [nn.BatchNorm2d(out), nn.ReLU()]
+        channels = out
+    return nn.Sequential(*layers, nn.Conv2d(channels, shape[0], 3, 1, 1), nn.Sigmoid())
+
+
+def _reference_generator(dim: int, shape: tuple[int, ...]) -> nn.Sequential:
+    """FC 1024 → 128 maps of a quarter side → 5×5 transposed convolutions 64, ↑2, 32, 16, 8, ↑2, 4, C."""
+    side = shape[1] // 4
+    layers: list[nn.Module] = [nn.Linear(dim, 1024), nn.BatchNorm1d(1024), nn.LeakyReLU(0.2)]
+    layers += [nn.Linear(1024, 128 * side**2), nn.BatchNorm1d(128 * side**2), nn.LeakyReLU(0.2)]
+    layers += [nn.Unflatten(1, (128, side, side)), Dropout(0.3)]
+    channels = 128
+    for out, grow in [(64, True), (32, False), (16, False), (8, True), (4, False)]:
+        layers += [nn.ConvTranspose2d(channels, out, 5, 1, 2), nn.BatchNorm2d(out), nn.LeakyReLU(0.2), Dropout(0.3)]
+        layers += [nn.Upsample(scale_factor=2)] if grow else []
+        channels = out
+    return nn.Sequential(*layers, nn.ConvTranspose2d(channels, shape[0], 5, 1, 2), nn.Sigmoid())
+
+
+class Critic(nn.Module):
+    """d: samples, and where ``modes`` > 0 their modes, → scores ``(n,)``.
+
+    With modes the score is ψ(φ(x)) + ⟨v_mode, φ(x)⟩ (a projection critic, Miyato & Koyama 2018), so that pairs
+    (x, mode) are matched rather than x alone.
+    """
+
+    def __init__(
+        self, shape: tuple[int, ...], width: int, *, modes: int = 0, spectral: bool = False, style: str = "compact"
+    ) -> None:
+        super().__init__()
+        wrap: Callable[[nn.Module], nn.Module] = spectral_norm if spectral else lambda layer: layer
+        self.trunk, size = trunk(shape, width, style=style, wrap=wrap)
+        self.score = wrap(nn.Linear(size, 1))
+        self.modes = wrap(nn.Linear(modes, size, bias=False)) if modes else None
+
+    def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
+        """Scores of ``x`` with one-hot modes ``y`` (n, M), which a critic without modes ignores."""
+        features = self.trunk(2 * x - 1 if x.ndim == 4 else x)
+        score: Tensor = self.score(features).flatten()
+        if self.modes is not None and y is not None:
+            score = score + (self.modes(y) * features).sum(1)
+        return score
+
+
+class Inverter(nn.Module):
+    """h: samples → (ẑ, logits of ŷ), the latent point and the mode they came from."""
+
+    def __init__(self, shape: tuple[int, ...], width: int, modes: int, dim: int, style: str = "compact") -> None:
+        super().__init__()
+        self.trunk, size = trunk(shape, width, style=style, batch_norm=True)
+        self.mode = nn.Linear(size, modes)
+        self.latent = nn.Linear(size, dim)
+
+    def features(self, x: Tensor) -> Tensor:
+        found: Tensor = self.trunk(x)
+        return found
+
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits of ŷ ``(n, modes)``."""
+        found: Tensor = self.mode(self.trunk(x))
+        return found
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        features = self.trunk(x)
+        return self.latent(features), self.mode(features)
+
+
+def channels_last(module: nn.Module) -> nn.Module:
+    """Lay convolution weights out channels-last, which is faster on CPUs and on GPUs with tensor cores."""
+    for parameter in module.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return module

@@ -1,0 +1,73 @@
+"""The prior over modes: a multinoulli reparameterised from one uniform variable (paper, Eq. 1–2 and Lemma 2).
+
+With a_i = Σ_{j≤i} softmax(α)_j and ν₁ ~ U[0, 1],
+
+    f_i = σ(a_i − ν₁) − σ(a_{i−1} − ν₁),   a_{−1} = 0,   σ the unit step,
+
+is a one-hot vector y whose mode i has probability softmax(α)_i. The forward pass is exact; α has no useful gradient
+through the step, so it is fitted through softmax(α) alone (Eq. 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from nemgan.errors import ConfigError
+
+
+def check_masses(values: Sequence[float] | NDArray[np.float64], n: int) -> NDArray[np.float64]:
+    """Masses of ``n`` clusters, checked, as float64 ``(n,)`` that sum to one exactly.
+
+    Raises:
+        ConfigError: wrong length, a mass that is not above zero, or a sum further than 1e-3 from one.
+    """
+    masses = np.asarray(values, np.float64)
+    if masses.shape != (n,):
+        raise ConfigError(f"prior has {masses.size} masses but there are {n} clusters: give one mass a cluster")
+    if not np.isfinite(masses).all() or (masses <= 0).any():
+        shown = ", ".join(f"{m:g}" for m in masses)
+        raise ConfigError(f"prior ({shown}) has a mass that is not above zero: drop that cluster or give it a share")
+    if abs(masses.sum() - 1) > 1e-3:
+        raise ConfigError(f"prior sums to {masses.sum():g}, not 1: scale the masses so that they do")
+    return np.asarray(masses / masses.sum(), np.float64)
+
+
+def multinoulli(alpha: Tensor, nu: Tensor) -> Tensor:
+    """Eq. 1–2: one-hot ``y`` (n, M) from logits ``alpha`` (M,) and uniform variables ``nu`` (n,) in [0, 1]."""
+    a = alpha.softmax(0).cumsum(0)
+    a = torch.cat([a[:-1], a.new_ones(1)])  # rounding must not leave a gap below one
+    below = (a >= nu[:, None]).to(alpha.dtype)  # σ(a_i − ν)
+    return torch.diff(below, dim=1, prepend=below.new_zeros(len(nu), 1))
+
+
+class Prior(nn.Module):
+    """P_Y = softmax(α) over M modes.
+
+    >>> prior = Prior(2)
+    >>> prior.set(torch.tensor([0.9, 0.1]))
+    >>> prior.masses().detach()
+    tensor([0.9000, 0.1000])
+    """
+
+    def __init__(self, n_modes: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(n_modes))
+
+    def masses(self) -> Tensor:
+        """Mode probabilities ``(M,)``."""
+        return self.alpha.softmax(0)
+
+    @torch.no_grad()
+    def set(self, masses: Tensor) -> None:
+        """Make the masses (M,), all ≥ 0 with a positive sum, those given; a zero becomes 1e-6."""
+        shares = masses.clamp_min(1e-6)
+        self.alpha.copy_((shares / shares.sum()).log())
+
+    def sample(self, n: int, rng: torch.Generator) -> Tensor:
+        """``n`` one-hot draws ``(n, M)``."""
+        return multinoulli(self.alpha, torch.rand(n, generator=rng, device=self.alpha.device))

@@ -1,0 +1,56 @@
+"""Networks fit every shape we promise, and initialise from their own stream."""
+
+import pytest
+import torch
+
+from nemgan.errors import ConfigError
+from nemgan.networks import Critic, Dropout, Generator, Inverter, sides
+
+SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2,)]
+
+
+@pytest.mark.parametrize("style", ["compact", "reference"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_every_network_fits_every_shape(shape, style):
+    generator, critic = Generator(10, shape, 8, style), Critic(shape, 8, modes=3, style=style)
+    inverter = Inverter(shape, 8, 3, 10, style)
+    x = generator(torch.randn(4, 10))
+    assert x.shape == (4, *shape)
+    assert critic(x, torch.eye(3)[[0, 1, 2, 0]]).shape == (4,)
+    z, logits = inverter(x)
+    assert z.shape == (4, 10) and logits.shape == (4, 3)
+    if len(shape) == 3:
+        assert x.min() >= 0 and x.max() <= 1
+
+
+def test_a_joint_critic_scores_modes_apart():
+    critic = Critic((1, 8, 8), 8, modes=2)
+    x = torch.rand(1, 1, 8, 8)
+    assert critic(x, torch.tensor([[1.0, 0]])) != critic(x, torch.tensor([[0, 1.0]]))
+
+
+def test_spectral_normalisation_bounds_every_layer():
+    critic = Critic((2,), 8, spectral=True)
+    for _ in range(50):
+        critic(torch.randn(4, 2))
+    critic.eval()
+    weights = [m.weight for m in critic.modules() if isinstance(m, torch.nn.Linear)]
+    assert weights and all(torch.linalg.matrix_norm(w.detach(), 2) <= 1.01 for w in weights)
+
+
+def test_dropout_draws_from_the_generator_it_is_given():
+    layer, x = Dropout(0.5), torch.ones(1000)
+    before = torch.get_rng_state()
+    draws = []
+    for _ in range(2):
+        layer.rng = torch.Generator().manual_seed(3)
+        draws.append(layer(x))
+    assert torch.equal(*draws) and torch.equal(torch.get_rng_state(), before)
+    assert draws[0].mean().item() == pytest.approx(1, abs=0.15)
+    assert torch.equal(layer.eval()(x), x)
+
+
+def test_sides_and_odd_images():
+    assert sides(28) == [28, 14, 7] and sides(8) == [8, 4, 2] and sides(64) == [64, 32, 16, 8, 4]
+    with pytest.raises(ConfigError, match="30×30"):
+        Generator(4, (1, 30, 30), 8)

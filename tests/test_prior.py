@@ -1,0 +1,70 @@
+"""Eq. 1–2 and Lemma 2 of the paper."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import chisquare
+
+from nemgan.errors import ConfigError
+from nemgan.prior import Prior, check_masses, multinoulli
+
+logits = st.lists(st.floats(-6, 6), min_size=2, max_size=8)
+
+
+@given(logits, st.lists(st.floats(0, 1), min_size=1, max_size=20))
+def test_every_draw_is_exactly_one_hot(alpha, nu):
+    y = multinoulli(torch.tensor(alpha), torch.tensor(nu))
+    assert ((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all()
+
+
+def test_frequencies_are_softmax_alpha():
+    """Lemma 2 by a χ² test: 200,000 draws, rejected at the 0.1 % level."""
+    alpha = torch.tensor([0.0, 1.0, -1.5, 2.0])
+    nu = torch.rand(200_000, generator=torch.Generator().manual_seed(0))
+    counts = multinoulli(alpha, nu).sum(0).numpy()
+    assert chisquare(counts, alpha.softmax(0).double().numpy() / float(alpha.softmax(0).double().sum()) * 200_000).pvalue > 1e-3
+
+
+def test_matches_the_equation_term_by_term():
+    alpha, nu = torch.tensor([0.3, -0.2, 1.0]), torch.tensor([0.05, 0.4, 0.99])
+    a = alpha.softmax(0).cumsum(0)
+    for row, v in zip(multinoulli(alpha, nu), nu, strict=True):
+        step = [float(a_i - v >= 0) for a_i in a]
+        assert row.tolist() == [step[0], step[1] - step[0], step[2] - step[1]]
+
+
+@given(st.lists(st.floats(0.01, 1), min_size=2, max_size=6))
+def test_set_and_masses_are_inverse(shares):
+    wanted = torch.tensor(shares) / sum(shares)
+    prior = Prior(len(shares))
+    prior.set(torch.tensor(shares))
+    assert torch.allclose(prior.masses(), wanted, atol=1e-5)
+
+
+def test_gradient_of_alpha_comes_from_softmax():
+    prior = Prior(3)
+    (prior.masses() - torch.tensor([0.5, 0.3, 0.2])).abs().sum().backward()
+    assert prior.alpha.grad is not None and prior.alpha.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize(
+    ("values", "n", "words"),
+    [
+        ([0.5, 0.6], 2, "sums to 1.1"),
+        ([0.5, 0.5], 3, "2 masses but there are 3 clusters"),
+        ([1.0, 0.0], 2, "not above zero"),
+        ([1.5, -0.5], 2, "not above zero"),
+        ([float("nan"), 1.0], 2, "not above zero"),
+    ],
+)
+def test_masses_that_are_none(values, n, words):
+    with pytest.raises(ConfigError, match=words):
+        check_masses(values, n)
+
+
+def test_masses_are_scaled_to_one():
+    assert check_masses([0.2391, 0.7612], 2).sum() == pytest.approx(1, abs=1e-12) and isinstance(
+        check_masses([0.5, 0.5], 2), np.ndarray
+    )
