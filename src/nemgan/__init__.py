@@ -1,3 +1,42 @@
-"""Clusters, masses and samples from unlabelled, imbalanced data."""
+"""Clusters, masses and samples from unlabelled, imbalanced data.
+
+>>> import nemgan
+>>> folder = nemgan.run(nemgan.configure(["data=digits-demo", "prior=learned"]))  # doctest: +SKIP
+>>> config, model = nemgan.load_run(folder)  # doctest: +SKIP
+
+The names below are imported when first used, so that ``import nemgan`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nemgan.data.dataset import Dataset
+    from nemgan.errors import NemganError
+    from nemgan.experiments.config import Config
+    from nemgan.experiments.run import configure, load_run, resume_run, run
 
 __version__ = "0.1.0"
+__all__ = ["Config", "Dataset", "NemganError", "__version__", "configure", "load_run", "resume_run", "run"]
+
+_HOMES = {
+    "Config": "nemgan.experiments.config",
+    "Dataset": "nemgan.data.dataset",
+    "NemganError": "nemgan.errors",
+    "configure": "nemgan.experiments.run",
+    "load_run": "nemgan.experiments.run",
+    "resume_run": "nemgan.experiments.run",
+    "run": "nemgan.experiments.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nemgan' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

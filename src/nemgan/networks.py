@@ -2,7 +2,7 @@
 
 Two families, one builder each:
 
-* ``compact``: 4×4 stride-2 convolutions down, nearest-neighbour upsampling and 3×3 convolutions up. A side of 28 goes
+* ``compact``: 4×4 stride-2 convolutions down, 4×4 stride-2 transposed convolutions up. A side of 28 goes
   28 → 14 → 7 and one of 8 goes 8 → 4 → 2.
 * ``reference``: the widths, kernels, strides and dropout of the code the paper's authors released.
 
@@ -11,6 +11,7 @@ Images are ``(N, C, H, W)`` in [0, 1]; vectors are ``(N, D)``, standardised.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import torch
@@ -89,9 +90,11 @@ def trunk(
         layers += [nn.BatchNorm2d(out)] if batch_norm else []
         layers.append(nn.LeakyReLU(0.1))
         channels = out
-    layers += [wrap(nn.Conv2d(channels, channels, 3, 1, 1, bias=not batch_norm))]
-    layers += [nn.BatchNorm2d(channels)] if batch_norm else []
-    return nn.Sequential(*layers, nn.LeakyReLU(0.1), nn.Flatten()), channels * maps[-1] ** 2
+    stride = 2 if maps[-1] > 4 else 1
+    out, side = 4 * width, (maps[-1] + stride - 1) // stride
+    layers.append(wrap(nn.Conv2d(channels, out, 3, stride, 1, bias=not batch_norm)))
+    layers += [nn.BatchNorm2d(out)] if batch_norm else []
+    return nn.Sequential(*layers, nn.LeakyReLU(0.1), nn.Flatten()), out * side**2
 
 
 def _reference_trunk(shape: tuple[int, ...], deep: bool) -> tuple[nn.Sequential, int]:
@@ -131,20 +134,16 @@ class Generator(nn.Module):
 
 
 def _compact_generator(dim: int, shape: tuple[int, ...], width: int) -> nn.Sequential:
+    """A linear layer to the smallest map, then 4×4 stride-2 transposed convolutions; ``width`` channels before the last."""
     maps = sides(shape[1])[::-1]
-    channels = width * 2 ** min(len(maps) - 1, 2)
+    widths = [width * 2 ** min(len(maps) - 2 - i, 2) for i in range(len(maps) - 1)]
     layers: list[nn.Module] = [
-        nn.Linear(dim, channels * maps[0] ** 2, bias=False),
-        nn.Unflatten(1, (channels, maps[0], maps[0])),
-        nn.BatchNorm2d(channels),
-        nn.ReLU(),
+        nn.Linear(dim, widths[0] * maps[0] ** 2, bias=False),
+        nn.Unflatten(1, (widths[0], maps[0], maps[0])),
     ]
-    for i in range(len(maps) - 1):
-        out = max(width, channels // 2)
-        layers += [nn.Upsample(scale_factor=2), nn.Conv2d(channels, out, 3, 1, 1, bias=False)]
-        layers += [nn.BatchNorm2d(out), nn.ReLU()]
-        channels = out
-    return nn.Sequential(*layers, nn.Conv2d(channels, shape[0], 3, 1, 1), nn.Sigmoid())
+    for channels, out in itertools.pairwise([*widths, shape[0]]):
+        layers += [nn.BatchNorm2d(channels), nn.ReLU(), nn.ConvTranspose2d(channels, out, 4, 2, 1, bias=out == shape[0])]
+    return nn.Sequential(*layers, nn.Sigmoid())
 
 
 def _reference_generator(dim: int, shape: tuple[int, ...]) -> nn.Sequential:

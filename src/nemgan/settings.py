@@ -53,9 +53,9 @@ class ConnectConfig(Section):
     augment: Weight = 1.0
     """Strength of the augmentation; 0 is none."""
     steps: Steps = 400
-    refresh_every: Count = 150
-    """Steps after which neighbours are looked up anew, in h's own outputs instead of in the raw samples."""
-    refine_steps: Steps = 150
+    refresh: Count = 100
+    """Steps between looking neighbours up anew, in h's features instead of in the raw samples; half that in refining."""
+    refine_steps: Steps = 200
     batch: Batch = 128
     """Pairs of neighbours a step."""
     lr: Positive = 3e-3

@@ -56,8 +56,8 @@ class Dataset:
             if bad.any():
                 row, column = np.argwhere(bad)[0]
                 raise DataError(
-                    f"data {self.name!r}: {int(bad.sum())} values are NaN or infinite (first at row {row}, column {column}); "
-                    "remove or impute them"
+                    f"data {self.name!r}: {int(bad.sum())} values are NaN or infinite "
+                    f"(first at row {row}, column {column}); remove or impute them"
                 )
         if y.shape != (len(x),):
             raise DataError(
@@ -92,7 +92,7 @@ class Dataset:
     def masses(self) -> NDArray[np.float64]:
         """Share of each class among the labelled samples, shape ``(n_classes,)``; zeros where nothing is labelled."""
         counts = np.bincount(self.y[self.y >= 0], minlength=self.n_classes).astype(np.float64)
-        return counts / max(counts.sum(), 1.0)
+        return np.asarray(counts / max(counts.sum(), 1.0))
 
     def take(self, index: Array) -> Dataset:
         """The samples at ``index`` (integers or a boolean mask), in that order."""

@@ -10,13 +10,17 @@ from sklearn.neighbors import NearestNeighbors
 from nemgan.data.dataset import Array
 
 
+def project(points: NDArray[np.float32], dims: int = 64) -> NDArray[np.float32]:
+    """Points ``(N, D)`` on their ``dims`` principal components, ``(N, min(dims, D, N))``."""
+    if dims >= min(points.shape):
+        return points
+    return np.asarray(PCA(dims, svd_solver="covariance_eigh").fit_transform(points), np.float32)
+
+
 def flatten(x: Array, dims: int = 64) -> NDArray[np.float32]:
-    """Samples as vectors: images in [0, 1] projected on their ``dims`` principal components, vectors standardised."""
+    """Raw samples as points: images in [0, 1] on their ``dims`` principal components, vectors standardised."""
     if x.ndim == 4:
-        flat = x.reshape(len(x), -1).astype(np.float32) / 255
-        if dims >= min(flat.shape):
-            return flat
-        return np.asarray(PCA(dims, svd_solver="covariance_eigh").fit_transform(flat), np.float32)
+        return project(x.reshape(len(x), -1).astype(np.float32) / 255, dims)
     scale = x.std(0)
     return np.asarray((x - x.mean(0)) / np.where(scale > 0, scale, 1), np.float32)
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal
+from difflib import SequenceMatcher
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, Field, ValidationError
 
-from nemgan.errors import ConfigError, unknown
+from nemgan.errors import ConfigError
 from nemgan.settings import Batch, Count, Fraction, ModelSettings, Section
 
 
@@ -57,12 +58,26 @@ def keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
     return found
 
 
-def _value(text: str) -> Any:
-    """JSON where it is JSON (so that 1e-4 is a number), else YAML (so that words and .5 need no quotes)."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return yaml.safe_load(text) if text else ""
+def flat(config: Config) -> dict[str, Any]:
+    """The configuration as dotted keys and JSON values, those of no section first."""
+    found: dict[str, Any] = {}
+
+    def visit(section: Mapping[str, Any], prefix: str) -> None:
+        for name, value in section.items():
+            if isinstance(value, dict):
+                visit(value, f"{prefix}{name}.")
+            else:
+                found[prefix + name] = value
+
+    visit(config.model_dump(mode="json"), "")
+    return dict(sorted(found.items(), key=lambda item: "." in item[0]))
+
+
+def show(value: Any) -> str:
+    """A value as it is written on the command line, without spaces."""
+    if isinstance(value, str):
+        return value
+    return json.dumps(list(value) if isinstance(value, tuple) else value, separators=(",", ":"))
 
 
 def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
@@ -77,11 +92,11 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
         if not equals or not key:
             raise ConfigError(f"cannot read {word!r}: write key=value, for example seed=3")
         if key not in known:
-            raise unknown("setting", key, known)
+            raise _unknown_key(key, known)
         if key in found:
             raise ConfigError(f"{key} is given twice: keep one")
         try:
-            found[key] = _value(text)
+            found[key] = text if _is_text(key) else _value(text)
         except yaml.YAMLError:
             raise ConfigError(
                 f"cannot read the value of {word!r}: quote it or write a plain number, word or list"
@@ -105,16 +120,81 @@ def build(overrides: Mapping[str, Any], defaults: Mapping[str, Any] | None = Non
     try:
         return Config.model_validate(nested)
     except ValidationError as error:
-        raise ConfigError(_one_line(error)) from None
+        raise ConfigError(one_line(error)) from None
 
 
-def _one_line(error: ValidationError) -> str:
-    """The first problem of a failed validation as ``key=value is not allowed: why``."""
+def _value(text: str) -> Any:
+    """JSON where it is JSON (so that 1e-4 is a number), else YAML (so that words and .5 need no quotes).
+
+    Numbers with commas between them are a list: ``.7,.3`` is ``[.7,.3]``.
+    """
+    try:
+        return json.loads(text)
+    except ValueError:
+        value = yaml.safe_load(text) if text else ""
+    if isinstance(value, str) and "," in value:
+        try:
+            return [float(part) for part in value.split(",")]
+        except ValueError:
+            pass
+    return value
+
+
+def _is_text(key: str) -> bool:
+    """Whether ``key`` takes any text, which is then not read as a number or a truth value."""
+    field = Config.model_fields.get(key)
+    return field is not None and field.annotation is str
+
+
+def _likeness(name: str, other: str) -> float:
+    return SequenceMatcher(None, name.lower(), other.lower()).ratio()
+
+
+def _unknown_key(key: str, known: list[str]) -> ConfigError:
+    """The error for an unknown key: its closest matches, by the whole name or by its last part."""
+    last = key.rpartition(".")[2]
+    score = {name: max(_likeness(key, name), _likeness(last, name.rpartition(".")[2]) - 0.05) for name in known}
+    close = [name for name in sorted(known, key=lambda name: -score[name]) if score[name] >= 0.6][:8]
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    others = f"close: {', '.join(close[1:])}; " if close[1:] else ""
+    return ConfigError(f"unknown setting {key!r}: {hint}({others}all of them: nemgan train --print-config)")
+
+
+def _words(key: str) -> list[str]:
+    """The words that ``key`` takes, where it takes one of a few."""
+    section: type[BaseModel] = Config
+    *path, last = key.split(".")
+    for part in path:
+        kind = section.model_fields[part].annotation
+        if not (isinstance(kind, type) and issubclass(kind, BaseModel)):
+            return []
+        section = kind
+    field = section.model_fields.get(last)
+    if field is None:
+        return []
+    found = [*get_args(field.annotation), *(word for kind in get_args(field.annotation) for word in get_args(kind))]
+    return [word for word in found if isinstance(word, str)]
+
+
+def one_line(error: ValidationError) -> str:
+    """The first key's problem in a failed validation as ``key=value is not allowed: why``."""
     known = keys()
-    first = error.errors()[0]
+    problems = error.errors()
+    same = [problem for problem in problems if problem["loc"][:1] == problems[0]["loc"][:1]]
+    first = max(same, key=lambda problem: len(problem["loc"]))  # of a union's branches, the one that came furthest
     place = [str(part) for part in first["loc"]]
     while place and ".".join(place) not in known:
         place.pop()
-    why = first["msg"].removeprefix("Value error, ")
-    key = ".".join(place) or ".".join(str(part) for part in first["loc"])
-    return f"{key}={first.get('input')!r} is not allowed: {why[:1].lower()}{why[1:]}"
+    key, given = ".".join(place) or ".".join(str(part) for part in first["loc"]), first.get("input")
+    why = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not key:
+        return why[:1].lower() + why[1:]
+    if first["type"] == "extra_forbidden":
+        return f"{key} is not a setting of this release"
+    words = _words(key)
+    if words and isinstance(given, str):
+        best = max(words, key=lambda word: _likeness(given, word))
+        close = f"did you mean {best!r}? " if _likeness(given, best) >= 0.6 else ""
+        also = ", or a list of masses such as [.7,.3]" if key == "prior" else ""
+        return f"{key}={given} is not allowed: {close}use one of {', '.join(words)}{also}"
+    return f"{key}={show(given)} is not allowed: it {why[:1].lower()}{why[1:]}"

@@ -61,9 +61,10 @@ class Phase:
             others. Empty for an update by rule (a neighbour graph made anew, an EM step).
         loss: called with the phase's own random generator; returns the loss to minimise. A phase that trains nothing is
             called without gradients; it changes buffers or ``scratch`` itself, and its loss is ignored.
-        optimiser: constants of the update.
+        optimiser: constants of the update; unused by a phase that trains nothing.
         times: updates a step.
         every: steps between updates (1 = each step).
+        first: step of the stage at which the first update is due.
         schedule: factor on the learning rate as a function of the stage's progress in [0, 1).
         after: called after each update (weight clipping, moving averages); must be deterministic.
     """
@@ -71,9 +72,10 @@ class Phase:
     name: str
     trains: tuple[str, ...]
     loss: Callable[[torch.Generator], LossResult]
-    optimiser: Optimiser
+    optimiser: Optimiser = Optimiser(1e-3)
     times: int = 1
     every: int = 1
+    first: int = 0
     schedule: Callable[[float], float] | None = None
     after: Callable[[], None] | None = None
 

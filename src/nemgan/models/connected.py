@@ -13,7 +13,7 @@ Labels, if some are disclosed, enter as a cross-entropy and as a cost of the mer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nemgan.data.augment import fitting
-from nemgan.data.neighbours import flatten, local_weights, nearest
+from nemgan.data.neighbours import flatten, local_weights, nearest, project
 from nemgan.data.pool import Pool
 from nemgan.losses.connectivity import disagreement, imbalance
 from nemgan.merging import merge, mode_graph
@@ -36,9 +36,14 @@ if TYPE_CHECKING:
 NOTHING = LossResult(torch.zeros(()), {})
 
 
-def trapezoid(progress: float) -> float:
-    """Learning-rate factor: up over the first tenth of a stage, down over the last third."""
-    return min(1.0, (progress + 0.01) / 0.1, (1.01 - progress) / 0.35)
+def warm_up(progress: float) -> float:
+    """Learning-rate factor while connecting: up over the first sixth of the stage, then level."""
+    return min(1.0, progress * 6 + 0.02)
+
+
+def cool_down(progress: float) -> float:
+    """Learning-rate factor while refining: down to nothing."""
+    return 1.0 - progress
 
 
 class Connection:
@@ -53,21 +58,25 @@ class Connection:
 
     def stages(self) -> list[Stage]:
         settings = self.settings
-        optimiser = Optimiser(settings.lr, (0.9, 0.99))
-        graph = Phase("graph", (), self.look, optimiser, every=settings.refresh_every)
-        connect = Phase("inverter", ("inverter",), self.connect_loss, optimiser, schedule=trapezoid)
-        refine = Phase("inverter", ("inverter",), self.refine_loss, optimiser, schedule=trapezoid)
+        optimiser, every = Optimiser(settings.lr, (0.9, 0.99)), settings.refresh
+        soon = max(every // 2, 1)
+        connect = Phase("inverter", ("inverter",), self.connect_loss, optimiser, schedule=warm_up)
+        refine = Phase("inverter", ("inverter",), self.refine_loss, optimiser, schedule=cool_down)
         return [
-            Stage("connect", settings.steps, (graph, connect), end=self.merge),
-            Stage("refine", settings.refine_steps, (refine,), end=self.settle),
+            Stage("connect", settings.steps, (Phase("graph", (), self.look, every=every), connect), end=self.merge),
+            Stage(
+                "refine",
+                settings.refine_steps,
+                (Phase("graph", (), self.look, every=soon, first=soon), refine),
+                end=self.settle,
+            ),
         ]
 
     def look(self, rng: torch.Generator) -> LossResult:
-        """Find the neighbours: in the raw samples at first, in h's centred logits after that."""
+        """Find the neighbours: in the raw samples at first, in h's features after that."""
         model, pool = self.model, self.pool
         if model.scratch:
-            logits = self.micro_logits()
-            points = (logits - logits.mean(0)).cpu().numpy()
+            points = project(self.over_pool(model.inverter.features).cpu().numpy())
         else:
             points = flatten(pool.x.cpu().numpy())
         index, distance = nearest(points, self.settings.neighbours)
@@ -121,19 +130,24 @@ class Connection:
         return F.nll_loss(self.model.posterior(x).clamp_min(1e-8).log(), pool.labels[pick])
 
     @torch.no_grad()
-    def micro_logits(self) -> Tensor:
-        """Micro-mode logits of every sample of the pool, unchanged, ``(N, K)``."""
+    def over_pool(self, function: Callable[[Tensor], Tensor]) -> Tensor:
+        """``function`` of every sample of the pool, unchanged, with h at rest, ``(N, …)``."""
         inverter = self.model.inverter
         training = inverter.training
         inverter.eval()
-        parts = [inverter.logits(self.model.encode(x)) for x in torch.split(self.pool.x, 1024)]
+        parts = [function(self.model.encode(x)) for x in torch.split(self.pool.x, 1024)]
         inverter.train(training)
         return torch.cat(parts)
+
+    def modes(self) -> Tensor:
+        """Micro-mode of every sample of the pool, ``(N,)`` int64."""
+        return self.over_pool(self.model.inverter.logits).argmax(1)
 
     def merge(self, rng: torch.Generator) -> Mapping[str, object]:
         """Step 2: choose the clusters of the micro-modes and set the prior over both."""
         model = self.model
-        mode = self.micro_logits().argmax(1).cpu().numpy()
+        self.look(rng)
+        mode = self.modes().cpu().numpy()
         sizes = np.bincount(mode, minlength=model.n_modes) / len(mode)
         index, weights = (model.scratch[key].cpu().numpy() for key in ("neighbours", "weights"))
         seed = int(torch.randint(2**62, (1,), generator=rng, device=rng.device))
@@ -162,7 +176,7 @@ class Connection:
     def settle(self, rng: torch.Generator) -> Mapping[str, object]:
         """Step 3's end: the prior that minimises ‖E h(x) − P_Y‖₁ (Eq. 5) is E h(x) itself; known masses are kept."""
         model = self.model
-        p = self.micro_logits().softmax(1)
+        p = self.over_pool(model.inverter.logits).softmax(1)
         self._set_prior(p.mean(0))
         merged = model.merged(p)
         neighbours = merged[model.scratch["neighbours"][:, 0]]

@@ -172,7 +172,7 @@ class Adversary:
             return x, None
         if self.frozen:
             if self._real_modes is None and self.connection is not None:
-                self._real_modes = self.connection.micro_logits().argmax(1)
+                self._real_modes = self.connection.modes()
             assert self._real_modes is not None
             mode = self._real_modes[i]
         else:

@@ -1,0 +1,381 @@
+"""The command line: each verb reads its words, calls one function below, and prints.
+
+Nothing heavy is imported here: torch alone costs seconds, and ``nemgan --help`` should not.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
+
+import typer
+
+from nemgan import __version__
+from nemgan.errors import ConfigError, NemganError
+
+if TYPE_CHECKING:
+    from nemgan.experiments.config import Config
+
+STARTED = time.monotonic()
+RUN_NOTE = "run folder: "
+P = ParamSpec("P")
+R = TypeVar("R")
+
+app = typer.Typer(
+    name="nemgan",
+    help="Clusters, masses and samples from unlabelled, imbalanced data. Start with: nemgan demo",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as printed by train.", show_default=False)]
+Out = Annotated[Path, typer.Option(help="Where run folders are made.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar; print the run folder alone.")]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line on ``argv`` (the process's own words by default) and exit."""
+    app(list(argv) if argv is not None else None, prog_name="nemgan")
+
+
+def verb(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn errors that a user can act on into one line on stderr and an exit status."""
+
+    @functools.wraps(function)
+    def safe(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except NemganError as error:
+            _fail(str(error), getattr(error, "exit_code", 2), getattr(error, "__notes__", ()))
+        except KeyboardInterrupt as error:
+            _fail("interrupted", 130, getattr(error, "__notes__", ()))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT):
+                raise
+            _fail(f"{error.filename or 'a file'}: {error.strerror}", 2, getattr(error, "__notes__", ()))
+
+    return safe
+
+
+def _fail(message: str, code: int, notes: Iterable[str]) -> NoReturn:
+    """Print one line and end with ``code``. A note ``run folder: X`` says where to go on, or where the trouble is."""
+    folders = [note.removeprefix(RUN_NOTE) for note in notes if note.startswith(RUN_NOTE)]
+    line = " ".join(message.split())
+    if code != 2:
+        typer.echo("; ".join([f"nemgan: {line}", *(f"nemgan train --resume {name}" for name in folders)]), err=True)
+    else:
+        line += "".join(f" ({RUN_NOTE}{name})" for name in folders if name not in line)
+        typer.echo(f"nemgan: error: {line}", err=True)
+    raise typer.Exit(code)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"nemgan {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+@verb
+def demo(seed: Annotated[int, typer.Option(min=0, help="Seed of the run.")] = 0, out: Out = Path("runs")) -> None:
+    """Cluster unlabelled digits: two minutes, no download."""
+    from nemgan.experiments.prepare import configure
+
+    config = configure(["data=digits-demo", "prior=learned", f"seed={seed}"])
+    from nemgan.experiments.run import run
+
+    typer.echo("Unlabelled handwritten digits, of how many each is unknown: finding the clusters and their masses.")
+    folder = run(config, out=out, started=STARTED)
+    _summary(_record(folder))
+    typer.echo(f"\nopen {folder / 'report.html'}")
+
+
+@app.command()
+@verb
+def data(
+    name: Annotated[str | None, typer.Argument(help="One data set, in full.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List data sets: size, masses, source, on disk."""
+    from nemgan.data import catalog
+
+    root = catalog.data_root()
+    entries = [catalog.entry(name)] if name else [catalog.entry(each) for each in catalog.names()]
+    found: list[dict[str, Any]] = [
+        {
+            "name": entry.name,
+            "summary": entry.summary,
+            "shape": list(entry.shape),
+            "classes": list(entry.class_names),
+            "masses": [round(float(mass), 4) for mass in entry.masses],
+            "n_train": entry.n_train,
+            "n_test": entry.n_test,
+            "source": entry.source,
+            "licence": entry.licence,
+            "on_disk": entry.on_disk(root),
+        }
+        for entry in entries
+    ]
+    if as_json:
+        typer.echo(json.dumps(found[0] if name else found, indent=1, ensure_ascii=False))
+    elif name:
+        _pairs(found[0])
+    else:
+        _table(
+            ["name", "on disk", "train", "test", "shape", "masses", "source"],
+            [
+                [
+                    each["name"],
+                    "yes" if each["on_disk"] else "no",
+                    each["n_train"],
+                    each["n_test"],
+                    "×".join(map(str, each["shape"])),
+                    _masses(each["masses"]),
+                    each["source"],
+                ]
+                for each in found
+            ],
+        )
+        typer.echo(f"\nraw files are looked for in {root} (set NEMGAN_DATA to change it); nemgan data NAME tells more")
+
+
+@app.command()
+@verb
+def models(as_json: AsJson = False) -> None:
+    """List models, their presets and conditions."""
+    from nemgan.models import catalog
+
+    found = [
+        {
+            "name": entry.name,
+            "title": entry.title,
+            "conditions": entry.conditions,
+            "paper": entry.paper,
+            "presets": list(entry.presets),
+        }
+        for entry in map(catalog.entry, catalog.names())
+    ]
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        header = ["name", "title", "conditions", "presets", "paper"]
+        _table(header, [[_text(each[key]) for key in header] for each in found])
+
+
+@app.command()
+@verb
+def train(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="Settings, such as data=mnist-2-3v5-70 seed=0 labels=0 prior=learned. --print-config lists them.",
+            show_default=False,
+        ),
+    ] = None,
+    out: Out = Path("runs"),
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
+    print_config: Annotated[bool, typer.Option("--print-config", help="Print every setting and stop.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the plan and stop.")] = False,
+    quiet: Quiet = False,
+) -> None:
+    """Train, evaluate, report; prints the run folder."""
+    words = words or []
+    if resume is not None and (dry_run or print_config):
+        raise ConfigError("--dry-run and --print-config are about a new run, --resume about an old one: give either")
+    from nemgan.experiments.prepare import configure
+
+    config = configure(words) if resume is None else None  # refused before torch is imported, where it can be
+    if config is not None and print_config:
+        _print_config(config)
+        return
+    from nemgan.experiments.run import plan, resume_run, run
+
+    if config is not None and dry_run:
+        _pairs(plan(config, out=out))
+        return
+    if resume is not None:
+        folder = resume_run(resume, words, quiet=quiet, started=STARTED)
+    elif config is not None:
+        folder = run(config, out=out, quiet=quiet, started=STARTED)
+    if not quiet:
+        _summary(_record(folder))
+        typer.echo("")
+    typer.echo(str(folder))
+
+
+@app.command()
+@verb
+def evaluate(run: Run, as_json: AsJson = False) -> None:
+    """Evaluate a finished run again."""
+    from nemgan.experiments.run import evaluate_run
+
+    text = evaluate_run(run).to_json()
+    if as_json:
+        typer.echo(text, nl=False)
+    else:
+        _summary(json.loads(text))
+
+
+@app.command()
+@verb
+def sample(
+    run: Run,
+    out: Annotated[
+        Path,
+        typer.Option(metavar="DIR|FILE.npz|FILE.png", help="A folder of PNGs, one array file, or one picture of all."),
+    ],
+    mode: Annotated[int | None, typer.Option(min=0, help="Draw from this mode alone; by default from all.")] = None,
+    n: Annotated[int, typer.Option("-n", min=1, help="Number of samples.")] = 64,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
+) -> None:
+    """Draw new samples from a run's modes."""
+    from nemgan.experiments.outputs import check_free, sample_run
+
+    check_free(out)
+    typer.echo(str(sample_run(run, out, mode=mode, n=n, seed=seed)))
+
+
+@app.command()
+@verb
+def predict(
+    run: Run,
+    source: Annotated[
+        Path, typer.Argument(metavar="INPUT", help="An image folder or file, .npy or .npz.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Write here instead of printing.", show_default=False)
+    ] = None,
+) -> None:
+    """Cluster new data; prints or writes CSV."""
+    from nemgan.experiments.outputs import check_free, predict_run
+
+    if out is not None:
+        check_free(out)
+    text = predict_run(run, source)
+    if out is None:
+        typer.echo(text, nl=False)
+        return
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out, "x", encoding="utf-8", newline="") as file:
+        file.write(text)
+    typer.echo(str(out))
+
+
+@app.command()
+@verb
+def report(run: Run) -> None:
+    """Write RUN/report.html again."""
+    from nemgan.experiments.folder import read_config
+    from nemgan.report import write
+
+    read_config(run)  # a run folder, or a clear error
+    typer.echo(str(write(run)))
+
+
+@app.command()
+@verb
+def doctor(as_json: AsJson = False) -> None:
+    """Show versions, threads, devices, data on disk."""
+    from nemgan.data import catalog
+    from nemgan.training.runtime import available_devices, versions
+
+    root = catalog.data_root()
+    found: dict[str, Any] = {
+        **versions(),
+        "devices": available_devices(),
+        "data root": str(root) if root.is_dir() else f"{root} (missing)",
+        "data on disk": [name for name in catalog.names() if catalog.entry(name).on_disk(root)],
+        "data missing": [name for name in catalog.names() if not catalog.entry(name).on_disk(root)],
+    }
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        _pairs(found)
+
+
+def _print_config(config: Config) -> None:
+    """Every setting as a ``key=value`` line that ``train`` takes."""
+    from nemgan.experiments.config import flat, show
+
+    for key, value in flat(config).items():
+        typer.echo(f"{key}={show(value)}")
+
+
+def _record(folder: Path) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _summary(record: Mapping[str, Any]) -> None:
+    """The record in a few lines for people."""
+
+    def number(key: str) -> str:
+        return "-" if record.get(key) is None else f"{record[key]:.3f}"
+
+    learned, true = record["learned_prior"], record["true_masses"]
+    labels = record["labels_used"]
+    typer.echo("")
+    _pairs(
+        {
+            "data": f"{record['data']}, {labels or 'no'} label{'s' if labels != 1 else ''} used",
+            "clusters found": record["n_clusters"],
+            "masses learned" if record["prior"] == "learned" else "masses given": _masses(learned),
+            "masses true": _masses(true) if true else "unknown",
+            "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
+            "purity": f"{number('purity')}   (of generated samples {number('mode_purity')})",
+            "time": f"{record['seconds']:.0f} s, {record['steps']} steps",
+        }
+    )
+
+
+def _masses(masses: Iterable[float]) -> str:
+    return " ".join(f"{mass:.3f}".lstrip("0") for mass in masses)
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={_text(each)}" for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_text, value)) or "none"
+    return str(value)
+
+
+def _pairs(found: Mapping[str, object]) -> None:
+    width = max(map(len, found)) + 2
+    for key, value in found.items():
+        typer.echo(f"{key:<{width}}{_text(value)}")
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns as wide as their widest cell; numbers to the right."""
+    cells = [list(header), *([_text(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
+    for row in cells:
+        parts = [f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in zip(row, widths, right, strict=True)]
+        typer.echo("  ".join(parts).rstrip())
+
+
+if __name__ == "__main__":
+    main()

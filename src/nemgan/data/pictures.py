@@ -1,0 +1,120 @@
+"""One picture file, or one array of pictures, to uint8; hostile files are refused before they are decoded."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from nemgan.data.dataset import Array
+from nemgan.errors import DataError
+
+SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"))
+MAX_PIXELS = 64_000_000  # a picture larger than this is taken for a decompression bomb
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")  # none that starts another program, as EPS does
+
+
+def picture_size(path: Path) -> tuple[int, int]:
+    """Height and width of the picture at ``path``, from its header alone.
+
+    Raises:
+        DataError: not a picture, or more than ``MAX_PIXELS`` pixels.
+    """
+    with _opened(path) as image:
+        return image.height, image.width
+
+
+def read_picture(path: Path, size: tuple[int, int], channels: int = 3) -> Array:
+    """The picture at ``path`` cropped about its centre and resized to ``size``, ``(channels, *size)`` uint8.
+
+    Any mode is converted: palettes, CMYK and 16 bits to 8-bit RGB or grey, transparency onto white.
+
+    Args:
+        size: height and width.
+        channels: 3 for RGB, 1 for grey.
+
+    Raises:
+        DataError: a file that is no picture, truncated, or larger than ``MAX_PIXELS``.
+    """
+    with _opened(path) as image:
+        image.draft(None, (2 * max(size), 2 * max(size)))  # lets JPEG decode at a fraction of its size
+        picture = _eight_bits(ImageOps.exif_transpose(image)).convert("RGB" if channels == 3 else "L")
+        if picture.size != size[::-1]:
+            picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
+        pixels = np.array(picture)
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if channels == 3 else pixels[None]
+
+
+def to_uint8(x: Array, what: str) -> Array:
+    """Pixels of any number type as uint8.
+
+    Integers are taken as 0 … 255, booleans as black and white, floats as [0, 1] if none is above 1, else as [0, 255].
+
+    Raises:
+        DataError: NaN or infinite values, values outside those ranges, not numbers; it starts with ``what``.
+    """
+    if x.dtype == np.uint8:
+        return x
+    if x.dtype.kind == "b":
+        return x.astype(np.uint8) * np.uint8(255)
+    if x.dtype.kind not in "fiu":
+        raise DataError(f"{what}: pixels are {x.dtype}; give numbers in [0, 1] or 0 … 255")
+    if x.size == 0:
+        return x.astype(np.uint8)
+    if x.dtype.kind == "f" and not np.isfinite(x).all():
+        bad = ~np.isfinite(x)
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        raise DataError(
+            f"{what}: {int(bad.sum())} pixels are NaN or infinite (first at {first}); repair or remove them"
+        )
+    low, high = x.min(), x.max()
+    if low < 0 or high > 255:
+        raise DataError(f"{what}: pixels span {low:g} … {high:g}; rescale them to [0, 1] or 0 … 255")
+    if x.dtype.kind == "f":
+        x = np.rint(x.astype(np.float32) * (255 if high <= 1 else 1))
+    return x.astype(np.uint8)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """The opened picture; whatever goes wrong with it inside the block is a DataError that names the file."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=_FORMATS)
+        with image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError
+            yield image
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        raise DataError(
+            f"{path} has more than {MAX_PIXELS:,} pixels: shrink it, or remove it if you do not know it"
+        ) from None
+    except DataError:
+        raise
+    except UnidentifiedImageError:
+        raise DataError(f"{path} is not a readable picture: replace it, remove it, or convert it to PNG") from None
+    except (
+        Exception
+    ) as error:  # decoders raise almost anything on a damaged file: struct.error, SyntaxError, zlib.error
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{path} cannot be read ({why}): replace or remove it") from None
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The picture in a mode that converts to RGB without loss of range, on white where it is transparent."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray(np.rint(np.asarray(image).astype(np.float32) / 257).astype(np.uint8))
+    if image.mode == "I":  # 32-bit integers: in practice 16-bit grey
+        wide = np.asarray(image)
+        return Image.fromarray(to_uint8(np.rint(wide / 257) if wide.max() > 255 else wide, "the picture"))
+    if image.mode == "F":
+        return Image.fromarray(to_uint8(np.asarray(image), "the picture"))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image

@@ -1,0 +1,245 @@
+"""A trained model and its data in, one ``Result`` out.
+
+Clusters are matched to classes once, on the labelled samples of the test split, and every figure of a record uses
+that match: accuracy, mode purity and masses speak of the same classes. (Choosing the best of M! matches on the very
+samples that are scored is what Hungarian accuracy means; with tens of samples a class or more it flatters nobody.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from nemgan.data.dataset import Dataset, Splits
+from nemgan.errors import ConfigError, DataError
+from nemgan.evaluation import clustering
+from nemgan.evaluation.judge import Judge
+from nemgan.evaluation.result import Facts, Result
+from nemgan.models.base import Model
+from nemgan.seeding import numpy_generator, torch_generator
+
+__all__ = ["Facts", "Result", "embed", "evaluate", "evaluating", "generate", "predict"]
+
+Array = NDArray[Any]
+BATCH = 512
+N_GENERATED = 2000
+PER_MODE = 200
+"""Samples of each mode whose pairwise distances measure diversity."""
+
+
+@contextmanager
+def evaluating(model: Model) -> Iterator[None]:
+    """The model in evaluation mode and without gradients; each module's own mode is put back on exit."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def predict(model: Model, x: Array, batch: int = BATCH) -> NDArray[np.float32]:
+    """Posterior over clusters ``(N, M)`` of raw samples: uint8 images ``(N, C, H, W)`` or float vectors ``(N, D)``.
+
+    Raises:
+        DataError: the samples' shape or type is not the model's.
+    """
+    return _apply(model, x, batch, model.posterior, model.n_clusters)
+
+
+def embed(model: Model, x: Array, batch: int = BATCH) -> NDArray[np.float32]:
+    """The model's features ``(N, F)`` of raw samples, as for ``predict``."""
+    return _apply(model, x, batch, model.features, 0)
+
+
+def _apply(model: Model, x: Array, batch: int, function: Callable[[Tensor], Tensor], width: int) -> NDArray[np.float32]:
+    kind = "uint8" if len(model.shape) == 3 else "float32"
+    if x.shape[1:] != model.shape or x.dtype != kind:
+        raise DataError(
+            f"the model takes {kind} samples of shape {model.shape}, not {x.dtype} of {x.shape[1:]}: convert them"
+        )
+    parts = []
+    with evaluating(model):
+        for start in range(0, len(x), batch):
+            raw = torch.tensor(x[start : start + batch], device=model.device)
+            parts.append(function(model.encode(raw)).flatten(1).float().cpu().numpy())
+    return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
+
+
+def generate(
+    model: Model, n: int, rng: torch.Generator, cluster: int | None = None, batch: int = BATCH
+) -> tuple[Array, NDArray[np.int64]]:
+    """``n`` generated samples on the raw scale, ``(n, *shape)`` uint8 or float32, and their clusters ``(n,)``.
+
+    ``cluster`` draws from that cluster alone; otherwise clusters follow the model's prior.
+
+    Raises:
+        ConfigError: there is no such cluster.
+    """
+    if cluster is not None and not 0 <= cluster < model.n_clusters:
+        raise ConfigError(f"there is no mode {cluster}: the model has modes 0 … {model.n_clusters - 1}")
+    samples = [np.zeros((0, *model.shape), np.uint8 if len(model.shape) == 3 else np.float32)]
+    clusters = [np.zeros(0, np.int64)]
+    with evaluating(model):
+        for start in range(0, n, batch):
+            x, modes = model.sample(min(batch, n - start), rng, cluster)
+            samples.append(model.decode(x).cpu().numpy())
+            clusters.append(modes.cpu().numpy())
+    return np.concatenate(samples), np.concatenate(clusters)
+
+
+def evaluate(
+    model: Model, splits: Splits, *, judge: Judge | None, facts: Facts, n_generated: int = N_GENERATED
+) -> Result:
+    """Measure ``model`` on the test split and on ``n_generated`` samples of its own.
+
+    Without labels in the test split every figure that needs them is None. The same model, data and seed give the same
+    record; the model's training mode and the caller's random state are left as they were.
+
+    Args:
+        judge: from ``judge_of``; None leaves out what needs one.
+        facts: what the run knows of itself; its seed names the random streams.
+    """
+    test, n_clusters = splits.test, model.n_clusters
+    found = predict(model, test.x).argmax(1)
+    rng = torch_generator(facts.seed, "evaluate", "prior", device=model.device)
+    fake, modes = generate(model, n_generated, rng)
+    prior = model.masses().detach().double().cpu().numpy()
+    table = clustering.confusion(test.y, found, test.n_classes, n_clusters)
+    scores = clustering.scores_of_counts(table)
+    of_cluster = clustering.match_counts(table) if scores.acc is not None else None
+    learned = _by_class(prior, of_cluster, test.n_classes)
+    true = next((data.masses for data in (splits.train, splits.test) if (data.y >= 0).any()), None)
+    judged = judge.predict(fake) if judge is not None else None
+    right = of_cluster[modes] == judged if of_cluster is not None and judged is not None else None
+    found_masses = _shares(found, n_clusters)
+    fake_found = _shares(predict(model, fake).argmax(1), n_clusters)
+    known = int(table.sum())
+    return Result(
+        model=facts.model,
+        data=facts.data,
+        preset=facts.preset,
+        seed=facts.seed,
+        labels_used=facts.labels_used,
+        prior=facts.prior,
+        **scores._asdict(),
+        mode_purity=float(right.mean()) if right is not None and n_generated else None,
+        generated_masses=_floats(_shares(judged, test.n_classes)) if judged is not None else None,
+        true_masses=_floats(true) if true is not None else None,
+        learned_prior=_floats(learned),
+        prior_l1=float(np.abs(learned - np.pad(true, (0, len(learned) - len(true)))).sum())
+        if true is not None and of_cluster is not None
+        else None,
+        seconds=float(facts.seconds),
+        steps=facts.steps,
+        seconds_to_acc_95=facts.seconds_to_acc_95,
+        versions=dict(facts.versions),
+        judge_accuracy=judge.accuracy if judge is not None else None,
+        n_train=len(splits.train),
+        n_test=len(test),
+        n_generated=n_generated,
+        n_clusters=n_clusters,
+        class_names=tuple(test.class_names),
+        class_of_cluster=tuple(of_cluster.tolist()) if of_cluster is not None else None,
+        confusion=tuple(map(tuple, table.tolist())) if of_cluster is not None else None,
+        cluster_masses=_floats(prior),
+        found_masses=_floats(found_masses),
+        mode_purities=_means(right, modes, n_clusters) if right is not None else None,
+        mode_diversity=_diversity(model, test, found, judge, facts.seed) if judge is not None else None,
+        generated_vs_found_l1=float(np.abs(fake_found - found_masses).sum()),
+        confidence=_confidence(model),
+        metrics=_full_names(known, len(test), n_generated, judge),
+    )
+
+
+def _confidence(model: Model) -> float | None:
+    """What the model says of its own certainty, where it has an attribute ``confidence`` that is a number by now."""
+    value = float(getattr(model, "confidence", float("nan")))
+    return value if np.isfinite(value) else None
+
+
+def _by_class(prior: Array, of_cluster: Array | None, n_classes: int) -> Array:
+    """Masses by matched class, then of clusters left over by the match; unchanged where there is no match."""
+    if of_cluster is None:
+        return prior
+    left = of_cluster < 0
+    masses = np.zeros(n_classes)
+    masses[of_cluster[~left]] = prior[~left]
+    return np.concatenate([masses, prior[left]])
+
+
+def _diversity(model: Model, test: Dataset, found: Array, judge: Judge, seed: int) -> tuple[float | None, ...]:
+    """Per cluster: mean pairwise distance of generated samples over that of its real ones, in the judge's features."""
+    ratios: list[float | None] = []
+    for cluster in range(model.n_clusters):
+        real = np.flatnonzero(found == cluster)
+        pick = numpy_generator(seed, "evaluate", "real", cluster).permutation(real)[:PER_MODE]
+        rng = torch_generator(seed, "evaluate", "mode", cluster, device=model.device)
+        fake, _ = generate(model, PER_MODE, rng, cluster)
+        spread = _spread(judge.features(test.x[pick])) if len(pick) > 1 else 0.0
+        ratios.append(_spread(judge.features(fake)) / spread if spread > 0 else None)
+    return tuple(ratios)
+
+
+def _spread(features: Array) -> float:
+    """Mean Euclidean distance between two of the rows of ``features`` ``(n, F)``, n ≥ 2."""
+    from scipy.spatial.distance import pdist
+
+    return float(pdist(features.astype(np.float64)).mean())
+
+
+def _shares(index: Array, size: int) -> NDArray[np.float64]:
+    """Share of each value ``0 … size − 1`` in ``index``, shape ``(size,)``; zeros if it is empty."""
+    shares: NDArray[np.float64] = np.bincount(index, minlength=size) / max(len(index), 1)
+    return shares
+
+
+def _means(right: Array, modes: Array, n_clusters: int) -> tuple[float | None, ...]:
+    """Mean of ``right`` within each mode; None for modes that drew nothing."""
+    return tuple(
+        float(right[modes == cluster].mean()) if (modes == cluster).any() else None for cluster in range(n_clusters)
+    )
+
+
+def _floats(values: Array) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None) -> dict[str, str]:
+    """What each figure is, in full, with the number of samples behind it."""
+    where = f"natural test split, n={n}"
+    size = "" if judge is None or judge.accuracy is None else f" (test accuracy {judge.accuracy:.4f})"
+    by_judge = f"by an independent classifier trained on the real labels{size}, n={n_generated}"
+    return {
+        "acc": f"Hungarian accuracy, {where}",
+        "nmi": f"normalised mutual information (arithmetic mean), {where}",
+        "ari": f"adjusted Rand index, {where}",
+        "purity": f"purity: share in the commonest class of their cluster, {where}",
+        "macro_recall": f"mean recall over classes of the Hungarian-matched labelling, {where}",
+        "mode_purity": f"share of generated samples in the class matched to their mode, judged {by_judge}",
+        "mode_purities": f"mode purity of each mode, judged {by_judge}",
+        "generated_masses": f"masses of the classes of samples generated from the prior, judged {by_judge}",
+        "true_masses": "masses of the classes in the training split's labels (test split's where it has none)",
+        "learned_prior": "masses of the model's clusters, by matched class where there are labels",
+        "cluster_masses": "masses of the model's clusters, by cluster",
+        "found_masses": f"share of test samples put in each cluster, n={n_test}",
+        "prior_l1": "L1 distance (sum of absolute differences) of learned prior and true masses",
+        "generated_vs_found_l1": f"L1 distance of the clusters the model finds in its own samples (n={n_generated}) "
+        f"and in the test split (n={n_test})",
+        "mode_diversity": f"mean pairwise distance of {PER_MODE} generated samples of a mode, divided by that of up to "
+        f"{PER_MODE} real test samples of the found cluster, in the judge's 64 features",
+        "judge_accuracy": f"accuracy of the independent classifier, {where}",
+        "confidence": "share of the clustering's entropy on which neighbouring training samples agree (no labels)",
+        "seconds": "seconds of training",
+        "steps": "steps of training, all stages",
+        "seconds_to_acc_95": "seconds, start-up included, until held-out Hungarian accuracy first reached .95",
+        "labels_used": "training labels disclosed to the model",
+    }

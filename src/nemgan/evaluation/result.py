@@ -1,0 +1,112 @@
+"""What a run achieved, as one frozen record: ``RUN/result.json``. Reports and tables print nothing that is not here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
+
+from nemgan.errors import CheckpointError
+
+Numbers = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the run knows of itself and the evaluation cannot measure.
+
+    Attributes:
+        model, data, preset: names.
+        seed: of the run; the evaluation draws its own streams from it.
+        labels_used: number of training labels that were disclosed to the model; 0 is the zero-label track.
+        prior: ``matched``, ``uniform``, ``learned``, or the masses that were given.
+        seconds, steps: of training.
+        seconds_to_acc_95: seconds from the start of the process until the held-out accuracy first reached .95.
+        versions: of the software.
+    """
+
+    model: str
+    data: str
+    preset: str
+    seed: int
+    labels_used: int
+    prior: str | Numbers
+    seconds: float
+    steps: int
+    seconds_to_acc_95: float | None = None
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+@checked(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
+class Result:
+    """One run's figures. ``metrics`` gives each its full name; None is "not known", usually for want of labels.
+
+    By class (in the data's order, then clusters no class was left for): ``learned_prior``; without labels it is by
+    cluster. By class: ``generated_masses``, ``true_masses``, rows of ``confusion``. By cluster, numbered as in
+    ``nemgan sample --mode``: ``cluster_masses``, ``found_masses``, ``class_of_cluster`` (−1 = none left),
+    ``mode_purities``, ``mode_diversity``, columns of ``confusion``.
+    """
+
+    model: str
+    data: str
+    preset: str
+    seed: int
+    labels_used: int
+    prior: str | Numbers
+    acc: float | None
+    nmi: float | None
+    ari: float | None
+    purity: float | None
+    macro_recall: float | None
+    mode_purity: float | None
+    generated_masses: Numbers | None
+    true_masses: Numbers | None
+    learned_prior: Numbers
+    prior_l1: float | None
+    seconds: float
+    steps: int
+    seconds_to_acc_95: float | None
+    versions: dict[str, str]
+    judge_accuracy: float | None
+    n_train: int
+    n_test: int
+    n_generated: int
+    n_clusters: int
+    class_names: tuple[str, ...]
+    class_of_cluster: tuple[int, ...] | None
+    confusion: tuple[tuple[int, ...], ...] | None
+    cluster_masses: Numbers
+    found_masses: Numbers
+    mode_purities: tuple[float | None, ...] | None
+    mode_diversity: tuple[float | None, ...] | None
+    generated_vs_found_l1: float
+    confidence: float | None
+    metrics: dict[str, str]
+    schema_version: Literal[1] = 1
+
+    def to_json(self) -> str:
+        """The record as JSON text, one field a line."""
+        return _RESULT.dump_json(self, indent=1).decode() + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Result:
+        """The record in ``text``.
+
+        Raises:
+            CheckpointError: not JSON, a field that is missing, unknown or of the wrong type, another schema version.
+        """
+        try:
+            return _RESULT.validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"])) or "the file"
+            raise CheckpointError(
+                f"result.json cannot be read: {place}: {first['msg'].lower()}; "
+                "it is damaged or of another version: write it anew with nemgan evaluate RUN"
+            ) from None
+
+
+_RESULT = TypeAdapter(Result)

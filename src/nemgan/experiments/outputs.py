@@ -1,0 +1,105 @@
+"""What a finished run makes for its user: samples of its modes, and clusters of new data."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemgan.data.files import read
+from nemgan.errors import ConfigError, DataError
+from nemgan.evaluation.evaluate import generate, predict
+from nemgan.evaluation.grids import grid
+from nemgan.evaluation.pictures import save
+from nemgan.experiments.run import load_run
+from nemgan.seeding import torch_generator
+
+Array = NDArray[Any]
+
+
+def check_free(out: Path) -> None:
+    """See that ``out`` can be written without overwriting anything, before any work is done.
+
+    Raises:
+        ConfigError: it exists (an empty folder may), or its place is not a folder.
+    """
+    if out.is_dir() and not out.suffix:
+        if any(out.iterdir()):
+            raise ConfigError(f"{out} is not empty: give another --out, nothing is overwritten")
+    elif out.exists() or out.is_symlink():
+        raise ConfigError(f"{out} exists: give another --out, nothing is overwritten")
+    parent = out.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"cannot write {out}: {parent} is not a folder that can be written; give another --out")
+
+
+def sample_run(folder: Path, out: Path, *, mode: int | None = None, n: int = 64, seed: int = 0) -> Path:
+    """Draw ``n`` samples of a finished run into ``out``: ``FILE.npz`` (x, mode), ``FILE.png``, or a folder of PNGs.
+
+    Raises:
+        NemganError: not a finished run, no such mode, ``out`` exists, or images asked of vectors.
+    """
+    check_free(out)
+    kind = out.suffix.lower()
+    if kind not in ("", ".npz", ".png"):
+        raise ConfigError(f"cannot write {out}: give FILE.npz, FILE.png or a folder")
+    _, model = load_run(folder)
+    if len(model.shape) != 3 and not kind:
+        raise ConfigError(f"the samples of {folder} are vectors, not images: give --out FILE.npz or FILE.png")
+    x, modes = generate(model, n, torch_generator(seed, "sample", device=model.device), mode)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    if kind == ".npz":
+        save(out, {"x": x, "mode": modes})
+    elif kind == ".png":
+        grid(rows(x, modes), out)
+    else:
+        from PIL import Image
+
+        out.mkdir(exist_ok=True)
+        for i, (picture, cluster) in enumerate(zip(x, modes, strict=True)):
+            pixels = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
+            Image.fromarray(pixels).save(out / f"mode-{cluster}-{i:05d}.png")
+    return out
+
+
+def predict_run(folder: Path, source: Path) -> str:
+    """Cluster and probability of every sample at ``source`` as CSV: id, cluster, probability, one column a cluster.
+
+    Raises:
+        NemganError: not a finished run, or ``source`` cannot be read or has samples of another shape.
+    """
+    _, model = load_run(folder)
+    x, ids = read(source, model.shape)
+    if tuple(x.shape[1:]) != model.shape:
+        raise DataError(f"samples of {source} have shape {x.shape[1:]}, but the run was trained on {model.shape}")
+    posterior = predict(model, x)
+    found = posterior.argmax(1)
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["id", "cluster", "probability", *(f"p{k}" for k in range(posterior.shape[1]))])
+    for name, cluster, row in zip(ids, found, posterior, strict=True):
+        table.writerow([name, cluster, f"{row[cluster]:.6f}", *(f"{p:.6f}" for p in row)])
+    return text.getvalue()
+
+
+def rows(x: Array, modes: NDArray[np.int64]) -> Array:
+    """Samples ``(n, *shape)`` as rows for ``grid``, ``(rows, columns, *shape)``: one row per mode, or, if there is but
+    one, a square of images. What is left of a row is white, or repeats a vector."""
+    present = [x[modes == mode] for mode in np.unique(modes)]
+    if len(present) == 1 and x.ndim == 4:
+        columns = math.ceil(math.sqrt(len(x)))
+        present = [x[i : i + columns] for i in range(0, len(x), columns)]
+    columns = max(map(len, present))
+    filled = []
+    for row in present:
+        spare = np.full((1, *x.shape[1:]), 255, x.dtype) if x.ndim == 4 else row[:1]
+        filled.append(np.concatenate([row, np.repeat(spare, columns - len(row), 0)]))
+    return np.stack(filled)

@@ -1,0 +1,152 @@
+"""Everything a run can be refused for, found out before any work is done.
+
+Here the two tracks part. In the zero-label track the labels are dropped before anything else sees the training
+split; otherwise a seeded draw of them is kept. What is given out as ``train`` is all that training ever gets; the
+full labels in ``splits`` are for evaluation alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemgan.data import catalog as data_catalog
+from nemgan.data.dataset import Dataset, Splits
+from nemgan.data.subsets import hide_labels
+from nemgan.errors import ConfigError
+from nemgan.experiments.config import Config, build, parse_overrides
+from nemgan.experiments.folder import Card, digest
+from nemgan.models import catalog as model_catalog
+from nemgan.seeding import numpy_generator
+
+if TYPE_CHECKING:
+    from nemgan.models.base import Model
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """Data and decisions of a run, checked against each other.
+
+    Attributes:
+        splits: with all their labels, for evaluation alone.
+        train: what training sees: undisclosed labels hidden.
+        card: what the model is built for.
+    """
+
+    splits: Splits
+    train: Dataset
+    card: Card
+
+
+def configure(words: Iterable[str]) -> Config:
+    """The configuration that ``key=value`` words ask for, over the defaults of the model's preset for the data.
+
+    >>> configure(["seed=3"]).seed
+    3
+
+    Raises:
+        ConfigError, DataError: an unknown key, model, preset or data set, a value not allowed, data unreadable.
+    """
+    overrides = parse_overrides(words)
+    asked = build(overrides)
+    entry = model_catalog.entry(asked.model)
+    return build(overrides, entry.defaults(asked.preset, _shape(asked)))
+
+
+def _shape(config: Config) -> tuple[int, ...]:
+    """Sample shape of the configured data, without reading it where its name is known."""
+    if config.data in data_catalog.names():
+        return data_catalog.entry(config.data).shape
+    return load(config).train.shape
+
+
+def load(config: Config) -> Splits:
+    """The configured data, downloaded if it is a public set not on disk."""
+    return data_catalog.load(config.data, seed=config.seed, download=True)
+
+
+def prepare(config: Config) -> Prepared:
+    """Load the data, hide its labels, settle the number of clusters and the prior.
+
+    Raises:
+        ConfigError, DataError: whatever is wrong with the configuration for this data.
+    """
+    splits = load(config)
+    matched = splits.train.masses if config.prior == "matched" else None  # the masses are known, no label is
+    if config.labels == 0:
+        train = splits.train.unlabelled()
+    else:
+        train = hide_labels(splits.train, config.labels, numpy_generator(config.seed, "labels"))
+    n_clusters = _count(config, train)
+    prior = _prior(config, matched, n_clusters)
+    labels_used = int((train.y >= 0).sum())
+    card = Card(
+        shape=train.shape,
+        n_clusters=n_clusters,
+        prior=None if prior is None else tuple(float(mass) for mass in prior),
+        labels_used=labels_used,
+        class_names=train.class_names,
+        digest=digest(train),
+    )
+    return Prepared(splits, train, card)
+
+
+def _count(config: Config, train: Dataset) -> int:
+    """Number of clusters: as configured, else one per mass of a given prior, else one per class."""
+    given = config.prior if isinstance(config.prior, tuple) else None
+    n = config.n_clusters or train.n_classes or (len(given) if given else 0)
+    if n < 2:
+        raise ConfigError(
+            f"data {train.name!r} does not say how many clusters it has: give n_clusters=2 or more, or a prior"
+        )
+    if n > len(train):
+        raise ConfigError(f"{n} modes but only {len(train)} training samples: lower n_clusters or give more data")
+    if config.connect.steps > 0 and max(config.connect.micro_modes, config.connect.neighbours + 1) > len(train):
+        raise ConfigError(
+            f"connect.micro_modes={config.connect.micro_modes} and connect.neighbours={config.connect.neighbours} ask "
+            f"for more than the {len(train)} training samples: lower them or give more data"
+        )
+    if config.labels > 0 and n != train.n_classes:
+        raise ConfigError(
+            f"labels={config.labels:g} needs one cluster a class, but n_clusters={n} and data {train.name!r} has "
+            f"{train.n_classes} classes: drop n_clusters or use labels=0"
+        )
+    return n
+
+
+def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArray[np.float64] | None:
+    """Masses of the ``n`` clusters, or None where the model is to learn them."""
+    from nemgan.prior import check_masses
+
+    if config.prior == "learned":
+        if config.connect.steps == 0 and config.labels == 0:
+            raise ConfigError(
+                "prior=learned without labels needs the connected inverter: use preset=connected, labels=0.01, or give "
+                "the masses with prior=matched or prior=[.7,.3]"
+            )
+        return None
+    if config.prior == "uniform":
+        return np.full(n, 1 / n)
+    if isinstance(config.prior, tuple):
+        return check_masses(config.prior, n)
+    if matched is None or not matched.any():
+        raise ConfigError(f"prior=matched needs labelled data, and {config.data} has none: use learned or give masses")
+    if len(matched) != n:
+        raise ConfigError(
+            f"prior=matched has one mass a class ({len(matched)}) but n_clusters={n}: drop n_clusters or give masses"
+        )
+    return check_masses(matched, n)
+
+
+def make_model(config: Config, card: Card) -> Model:
+    """An untrained model for ``card``, on the CPU; the same for the same configuration.
+
+    Raises:
+        ConfigError: settings that make no model, such as modes that overlap.
+    """
+    prior = None if card.prior is None else np.asarray(card.prior)
+    return model_catalog.create(config, card.shape, card.n_clusters, prior, config.seed)

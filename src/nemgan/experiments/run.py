@@ -1,0 +1,251 @@
+"""One run: configuration -> data -> model -> training -> evaluation -> run folder.
+
+>>> folder = run(configure(["data=digits-demo"]), quiet=True)  # doctest: +SKIP
+>>> config, model = load_run(folder)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from nemgan.data.catalog import data_root
+from nemgan.data.dataset import Splits
+from nemgan.data.pool import Pool
+from nemgan.errors import CheckpointError, ConfigError
+from nemgan.evaluation.evaluate import Facts, Result, evaluate
+from nemgan.evaluation.judge import judge_of
+from nemgan.evaluation.pictures import collect, save
+from nemgan.experiments import hooks
+from nemgan.experiments.config import Config, build, flat, parse_overrides, show
+from nemgan.experiments.folder import (
+    CONFIG,
+    PICTURES,
+    RESULT,
+    check_writable,
+    digest,
+    new_folder,
+    read_card,
+    read_config,
+    write_card,
+    write_json,
+    write_text,
+)
+from nemgan.experiments.prepare import Prepared, configure, load, make_model, prepare
+from nemgan.models.base import Model
+from nemgan.report import write as write_report
+from nemgan.training.checkpoint import load_model, save_model
+from nemgan.training.loop import train
+from nemgan.training.runtime import pick_device, versions
+
+JUDGE_SEED = 0
+"""One judge for all runs on the same data, so that their samples are judged alike (and it is trained once)."""
+
+__all__ = ["configure", "load_run", "resume_run", "run"]
+
+
+def run(config: Config, *, out: Path = Path("runs"), quiet: bool = False, started: float | None = None) -> Path:
+    """Train, evaluate and report one configuration in a new folder of ``out``; returns that folder.
+
+    Args:
+        quiet: no progress bar.
+        started: ``time.monotonic()`` at the start of the process, for ``seconds_to_acc_95``; by default now.
+
+    Raises:
+        NemganError: bad input, found before the folder is made; or trouble while training, which names the folder.
+    """
+    started = time.monotonic() if started is None else started
+    with threads(config.threads) as n_threads:
+        config = config.model_copy(update={"threads": n_threads})
+        device = pick_device(config.device)
+        check_writable(out)
+        prepared = prepare(config)
+        model = make_model(config, prepared.card)
+        folder = new_folder(out, config)
+        with named(folder):
+            write_json(folder / CONFIG, config.model_dump(mode="json"))
+            write_card(folder, prepared.card)
+            _finish(config, prepared, model.to(device), folder, resume=False, quiet=quiet, started=started)
+    return folder
+
+
+def resume_run(folder: Path, words: Iterable[str] = (), *, quiet: bool = False, started: float | None = None) -> Path:
+    """Go on with an interrupted run from its last checkpoint; the result equals the uninterrupted one's.
+
+    Args:
+        words: ``key=value`` words, which must agree with the run's configuration.
+
+    Raises:
+        CheckpointError: not a run folder, or no usable checkpoint in it.
+        ConfigError: a changed configuration, or changed data.
+    """
+    started = time.monotonic() if started is None else started
+    folder = Path(folder)
+    config = read_config(folder)
+    check_unchanged(config, words, folder)
+    card = read_card(folder)
+    with threads(config.threads), named(folder):
+        prepared = prepare(config)
+        if digest(prepared.train) != card.digest:
+            raise ConfigError(
+                f"data {config.data} is not what {folder} was started with: restore it or start a new run"
+            )
+        model = make_model(config, card).to(pick_device(config.device))
+        _finish(config, prepared, model, folder, resume=True, quiet=quiet, started=started)
+    return folder
+
+
+def load_run(folder: Path) -> tuple[Config, Model]:
+    """Configuration and trained model of a finished run; the data are not needed.
+
+    Raises:
+        CheckpointError: not a run folder, a run that has not finished, or a damaged model.
+    """
+    folder = Path(folder)
+    config, card = read_config(folder), read_card(folder)
+    if not (folder / "model.safetensors").is_file():
+        raise CheckpointError(f"{folder} holds no trained model: finish it with nemgan train --resume {folder}")
+    model = make_model(config, card)
+    load_model(model, folder)
+    return config, model.to(pick_device(config.device)).eval()
+
+
+def evaluate_run(folder: Path) -> Result:
+    """Evaluate a finished run again, and write its record if it has none; what training cost is taken from the model.
+
+    Raises:
+        CheckpointError, DataError: as for ``load_run``, and for data that cannot be read.
+    """
+    folder = Path(folder)
+    config, model = load_run(folder)
+    with threads(config.threads), named(folder):
+        result = measure(config, model, load(config), folder)
+        if not (folder / RESULT).exists():
+            write_text(folder / RESULT, result.to_json())
+    return result
+
+
+def plan(config: Config, *, out: Path = Path("runs")) -> dict[str, object]:
+    """What ``run`` would do, with all of its checks made, as words and numbers by name.
+
+    Raises:
+        NemganError: whatever ``run`` would be refused for.
+    """
+    with threads(config.threads) as n_threads:
+        device = pick_device(config.device)
+        check_writable(out)
+        prepared = prepare(config)
+        card = prepared.card
+        model = make_model(config, card)
+        stages = model.stages(Pool.of(prepared.train))
+        return {
+            "model": f"{config.model}, preset {config.preset}, conditions {model.conditions}",
+            "data": config.data,
+            "samples": f"{len(prepared.train)} for training, {len(prepared.splits.test)} held out",
+            "sample shape": list(card.shape),
+            "labels used": card.labels_used,
+            "clusters": card.n_clusters,
+            "prior": "learned" if card.prior is None else list(card.prior),
+            "stages": [f"{stage.name} ({stage.steps} steps)" for stage in stages],
+            "parameters": sum(each.numel() for each in model.parameters() if each.requires_grad),
+            "device": f"{device}, {n_threads} threads",
+            "run folders in": str(out),
+        }
+
+
+def check_unchanged(config: Config, words: Iterable[str], folder: Path) -> None:
+    """See that ``words`` ask for nothing else than ``config``.
+
+    Raises:
+        ConfigError: the first key that differs, with both values.
+    """
+    before = flat(config)
+    after = flat(build({**before, **parse_overrides(words)}))
+    for key, value in after.items():
+        if value != before[key]:
+            raise ConfigError(
+                f"cannot resume {folder} with {key}={show(value)}: it was started with {key}={show(before[key])}; "
+                "drop that setting, or start a new run"
+            )
+
+
+@contextmanager
+def threads(n: int | None) -> Iterator[int]:
+    """Run with ``n`` CPU threads (as many as now where None), and put the number back."""
+    before = torch.get_num_threads()
+    if n is not None and n != before:
+        torch.set_num_threads(n)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        if torch.get_num_threads() != before:
+            torch.set_num_threads(before)
+
+
+@contextmanager
+def named(folder: Path) -> Iterator[None]:
+    """Note on every error that passes through which run folder it concerns."""
+    try:
+        yield
+    except BaseException as error:
+        error.add_note(f"run folder: {folder}")
+        raise
+
+
+def _finish(
+    config: Config, prepared: Prepared, model: Model, folder: Path, *, resume: bool, quiet: bool, started: float
+) -> None:
+    """Train (on), then evaluate, and write what the folder lacks."""
+    pool = Pool.of(prepared.train, model.device)
+    watch = config.train
+    log = train(
+        model,
+        pool,
+        seed=config.seed,
+        folder=folder,
+        resume=resume,
+        log_every=watch.log_every,
+        checkpoint_every=watch.checkpoint_every,
+        hooks=[
+            hooks.held_out(
+                prepared.splits,
+                every=watch.evaluate_every,
+                seed=config.seed,
+                elapsed=hooks.stopwatch(folder, started),
+            ),
+            hooks.sample_grid(folder, every=watch.sample_every, seed=config.seed),
+        ],
+        progress=not quiet,
+    )
+    save_model(
+        model,
+        folder,
+        {"seconds": log.seconds, "steps": log.steps, "seconds_to_acc_95": hooks.seconds_to_good(log.rows)},
+    )
+    result = measure(config, model, prepared.splits, folder)
+    write_text(folder / RESULT, result.to_json())
+    save(folder / PICTURES, collect(model, prepared.splits, seed=config.seed))
+    write_report(folder)
+
+
+def measure(config: Config, model: Model, splits: Splits, folder: Path) -> Result:
+    """The record of a trained model. The judge and every score are made here, after training, and go nowhere else."""
+    cost = load_model(model, folder)
+    facts = Facts(
+        model=config.model,
+        data=config.data,
+        preset=config.preset,
+        seed=config.seed,
+        labels_used=read_card(folder).labels_used,
+        prior=config.prior,
+        seconds=float(cost["seconds"]),
+        steps=int(cost["steps"]),
+        seconds_to_acc_95=cost["seconds_to_acc_95"],
+        versions={name: str(value) for name, value in versions(config.device).items()},
+    )
+    judge = judge_of(splits, JUDGE_SEED, data_root() / "judges")
+    return evaluate(model, splits, judge=judge, facts=facts)

@@ -1,0 +1,120 @@
+"""What a record says about a run, in words: modes that are empty, merged, split, impure or alike, and doubts."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from nemgan.evaluation.result import Result
+
+EMPTY = 0.01
+"""Share of the test split below which a cluster counts as empty."""
+PART = 0.2
+"""Share of a cluster that makes a second class a part of it, and of a class that makes a second cluster hold it."""
+LOW_CONFIDENCE, LOW_PURITY, LOW_DIVERSITY, LOW_JUDGE, FAR = 0.7, 0.9, 0.5, 0.95, 0.1
+
+
+class Finding(NamedTuple):
+    """One remark: ``look`` asks for attention, ``note`` qualifies, ``good`` reassures."""
+
+    level: Literal["good", "note", "look"]
+    title: str
+    text: str
+
+
+def percent(value: float) -> str:
+    """A share as a percentage, with a decimal where it is small or nearly whole: 52 %, 4.1 %, 99.5 %."""
+    figure = 100 * value
+    whole = 10 <= figure < 95 or figure in (0, 100)
+    return f"{figure:.{0 if whole else 1}f}\u00a0%"
+
+
+def diagnose(result: Result) -> list[Finding]:
+    """Remarks on ``result``, those that ask for attention first; never empty."""
+    found = [*_empty(result), *_merged_and_split(result), *_certainty(result), *_generated(result), *_masses(result)]
+    if not any(finding.level == "look" for finding in found):
+        found.append(Finding("good", "Nothing stands out", "No mode is empty, merged, split, impure or collapsed."))
+    if result.acc is None:
+        text = "The test split has no labels, so nothing here is measured against classes."
+        found.append(Finding("note", "No labels", text))
+    order = {"look": 0, "note": 1, "good": 2}
+    return sorted(found, key=lambda finding: order[finding.level])
+
+
+def _empty(result: Result) -> list[Finding]:
+    return [
+        Finding(
+            "look",
+            f"Cluster {k} is nearly empty",
+            f"It holds {percent(share)} of the test samples. Fewer clusters (n_clusters) may fit the data better.",
+        )
+        for k, share in enumerate(result.found_masses)
+        if share < EMPTY
+    ]
+
+
+def _merged_and_split(result: Result) -> list[Finding]:
+    if result.confusion is None:
+        return []
+    table = np.asarray(result.confusion, float)
+    of_cluster = table / np.maximum(table.sum(0), 1)
+    of_class = table / np.maximum(table.sum(1, keepdims=True), 1)
+    names, found = result.class_names, []
+    for k in range(table.shape[1]):
+        parts = [c for c in range(len(table)) if of_cluster[c, k] > PART and of_class[c, k] > 0.5]
+        if len(parts) > 1:
+            what = " and ".join(f"{names[c]} ({percent(of_cluster[c, k])})" for c in parts)
+            found.append(Finding("look", f"Cluster {k} merges classes", f"It consists of {what}."))
+    for c in range(len(table)):
+        parts = [k for k in range(table.shape[1]) if of_class[c, k] > PART]
+        if len(parts) > 1:
+            where = " and ".join(f"cluster {k} ({percent(of_class[c, k])})" for k in parts)
+            found.append(Finding("look", f"Class {names[c]} is split", f"Its test samples lie in {where}."))
+    return found
+
+
+def _certainty(result: Result) -> list[Finding]:
+    if result.confidence is None or result.confidence >= LOW_CONFIDENCE:
+        return []
+    text = (
+        f"The model's own certainty is {result.confidence:.2f}: neighbouring samples often get different clusters. "
+        "More training, or another number of clusters, may help."
+    )
+    return [Finding("look", "Low confidence", text)]
+
+
+def _generated(result: Result) -> list[Finding]:
+    found = []
+    for k, purity in enumerate(result.mode_purities or ()):
+        if purity is not None and purity < LOW_PURITY:
+            text = f"Only {percent(purity)} of its generated samples are judged to be of the class it is matched to."
+            found.append(Finding("look", f"Mode {k} generates other classes too", text))
+    for k, ratio in enumerate(result.mode_diversity or ()):
+        if ratio is not None and ratio < LOW_DIVERSITY:
+            text = f"Its generated samples vary {ratio:.2f} times as much as the real ones of the cluster."
+            found.append(Finding("look", f"Mode {k} generates nearly the same sample", text))
+    if result.judge_accuracy is not None and result.judge_accuracy < LOW_JUDGE:
+        text = (
+            f"The classifier that judges generated samples is right on {percent(result.judge_accuracy)} of real test "
+            "samples, so mode purity and generated masses are no more exact than that."
+        )
+        found.append(Finding("note", "The judge errs", text))
+    if result.generated_vs_found_l1 > FAR:
+        text = (
+            f"Generated and real samples fall into the clusters in different shares (L1 {result.generated_vs_found_l1:.2f})."
+        )
+        found.append(Finding("look", "Generated masses differ from those found", text))
+    return found
+
+
+def _masses(result: Result) -> list[Finding]:
+    found = []
+    apart = float(np.abs(np.subtract(result.cluster_masses, result.found_masses)).sum())
+    if apart > FAR:
+        text = f"The prior and the shares found in the test split differ (L1 {apart:.2f}): condition C3 does not hold."
+        found.append(Finding("look", "The prior does not match the clusters found", text))
+    if result.prior_l1 is not None and result.prior_l1 > FAR:
+        text = f"The prior and the true masses differ (L1 {result.prior_l1:.2f})."
+        found.append(Finding("look", "The masses are off", text))
+    return found

@@ -1,0 +1,340 @@
+"""A run from start to end: what it leaves, that it can be interrupted and resumed, and that no label gets in."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from nemgan.data import catalog
+from nemgan.data.dataset import Dataset, Splits
+from nemgan.errors import CheckpointError, ConfigError, NemganError
+from nemgan.evaluation.evaluate import generate, predict
+from nemgan.experiments import prepare as preparing
+from nemgan.experiments import run as running
+from nemgan.experiments.hooks import seconds_to_good, stopwatch
+from nemgan.experiments.outputs import rows
+from nemgan.experiments.prepare import configure, prepare
+from nemgan.experiments.run import evaluate_run, load_run, resume_run, run
+from nemgan.seeding import torch_generator
+
+FILES = (
+    "config.json",
+    "metrics.jsonl",
+    "model.json",
+    "model.safetensors",
+    "pictures.npz",
+    "report.html",
+    "result.json",
+)
+ISSUE_KEYS = """model data preset seed labels_used prior acc nmi ari purity macro_recall mode_purity generated_masses
+    true_masses learned_prior prior_l1 seconds steps seconds_to_acc_95 versions"""
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "model.safetensors")
+
+
+def same(first: Path, second: Path) -> bool:
+    a, b = weights(first), weights(second)
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) or _both_nan(a[key], b[key]) for key in a)
+
+
+def _both_nan(a: torch.Tensor, b: torch.Tensor) -> bool:
+    return bool(torch.allclose(a, b, rtol=0, atol=0, equal_nan=True))
+
+
+def result(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "result.json").read_text())
+    return found
+
+
+def timeless(record: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in record.items() if not key.startswith("seconds")}
+
+
+def test_a_run_leaves_everything_the_issue_asks_for(finished: Path) -> None:
+    for name in FILES:
+        assert (finished / name).stat().st_size > 0, name
+    assert list((finished / "samples").glob("step-*.png"))
+    record = result(finished)
+    assert set(ISSUE_KEYS.split()) <= record.keys()
+    assert record["labels_used"] == 0 and record["prior"] == "learned"
+    assert sum(record["learned_prior"]) == pytest.approx(1, abs=1e-5)
+    assert record["prior_l1"] == pytest.approx(
+        sum(abs(a - b) for a, b in zip(record["learned_prior"], record["true_masses"], strict=True)), abs=1e-6
+    )
+    held_out = [json.loads(line) for line in (finished / "metrics.jsonl").read_text().splitlines()]
+    held_out = [row for row in held_out if "elapsed" in row]
+    assert held_out and all({"acc", "nmi", "ari", "masses", "found"} <= row.keys() for row in held_out)
+    assert [row["elapsed"] for row in held_out] == sorted(row["elapsed"] for row in held_out)
+
+
+def test_the_same_configuration_gives_the_same_run(finished: Path, tmp_path: Path) -> None:
+    config, _ = load_run(finished)
+    again = run(config, out=tmp_path, quiet=True)
+    assert same(finished, again)
+    assert timeless(result(again)) == timeless(result(finished))
+    assert not same(finished, run(config.model_copy(update={"seed": 1}), out=tmp_path, quiet=True))
+
+
+def test_a_loaded_run_gives_what_was_evaluated(finished: Path) -> None:
+    config, model = load_run(finished)
+    found = predict(model, catalog.load(config.data, seed=config.seed).test.x)
+    assert found.shape[1] == result(finished)["n_clusters"]
+    assert np.allclose(found.sum(1), 1, atol=1e-5)
+    assert result(finished)["cluster_masses"] == pytest.approx(model.masses().tolist())
+    x, modes = generate(model, 5, torch_generator(0, "test"), 1)
+    assert x.shape == (5, 1, 8, 8) and set(modes) == {1}
+    assert timeless(json.loads(evaluate_run(finished).to_json())) == timeless(result(finished))
+
+
+class Killed(BaseException):
+    """Ends a run on the spot, as a kill would: nothing on the way out may rely on being told."""
+
+
+def kill_after(monkeypatch: pytest.MonkeyPatch, calls: int) -> None:
+    """Let the ``calls``-th save of a checkpoint be the last thing that happens."""
+    from nemgan.training import checkpoint
+
+    save, count = checkpoint.save, [0]
+
+    def counted(*args: Any, **kwargs: Any) -> Path:
+        count[0] += 1
+        if count[0] > calls:
+            raise Killed
+        return save(*args, **kwargs)
+
+    monkeypatch.setattr(checkpoint, "save", counted)
+
+
+@pytest.mark.parametrize("calls", [1, 2, 4])
+def test_a_killed_run_goes_on_to_the_same_bits(
+    calls: int, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, _ = load_run(finished)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_after(patch, calls)
+        run(config, out=tmp_path, quiet=True)
+    (folder,) = tmp_path.iterdir()
+    assert not (folder / "result.json").exists()
+    assert resume_run(folder, ["seed=0"], quiet=True) == folder
+    assert same(folder, finished)
+    assert timeless(result(folder)) == timeless(result(finished))
+    assert all((folder / name).exists() for name in FILES)
+    assert resume_run(folder, quiet=True) == folder, "a finished run is resumed to itself"
+    assert same(folder, finished)
+
+
+def test_resume_refuses_a_changed_configuration_and_changed_data(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = {name: (finished / name).read_bytes() for name in FILES}
+    for word, old in (("gan.steps=9", "gan.steps=8"), ("prior=uniform", "prior=learned"), ("threads=2", "threads=1")):
+        with pytest.raises(ConfigError) as caught:
+            resume_run(finished, [word], quiet=True)
+        assert word in str(caught.value) and old in str(caught.value) and "\n" not in str(caught.value)
+    load = catalog.load
+
+    def other(*args: Any, **kwargs: Any) -> Splits:
+        splits = load(*args, **kwargs)
+        return Splits(splits.train.take(np.arange(len(splits.train) - 1)), splits.test)
+
+    monkeypatch.setattr(catalog, "load", other)
+    with pytest.raises(ConfigError, match=r"is not what .* was started with"):
+        resume_run(finished, quiet=True)
+    assert {name: (finished / name).read_bytes() for name in FILES} == before
+
+
+def test_a_run_without_checkpoint_cannot_be_resumed(finished: Path, tmp_path: Path) -> None:
+    for name in ("config.json", "model.json"):
+        (tmp_path / name).write_bytes((finished / name).read_bytes())
+    with pytest.raises(CheckpointError, match="checkpoint"):
+        resume_run(tmp_path, quiet=True)
+
+
+# no label reaches the zero-label track
+
+
+def swap_labels(monkeypatch: pytest.MonkeyPatch, change: Callable[[Dataset], Dataset]) -> None:
+    """Let training labels be ``change``d in every data set that a run loads."""
+    load = catalog.load
+
+    def changed(*args: Any, **kwargs: Any) -> Splits:
+        splits = load(*args, **kwargs)
+        return Splits(change(splits.train), splits.test)
+
+    monkeypatch.setattr(catalog, "load", changed)
+
+
+def permuted(data: Dataset) -> Dataset:
+    return replace(data, y=np.random.default_rng(5).permutation(data.y))
+
+
+def poisoned(data: Dataset) -> Dataset:
+    return replace(data, y=np.zeros_like(data.y))
+
+
+@pytest.mark.parametrize("change", [permuted, poisoned, Dataset.unlabelled])
+def test_training_labels_make_no_difference_with_zero_labels(
+    change: Callable[[Dataset], Dataset], finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, _ = load_run(finished)
+    swap_labels(monkeypatch, change)
+    other = run(config, out=tmp_path, quiet=True)
+    assert same(other, finished), "a training label reached the weights"
+    assert result(other)["cluster_masses"] == result(finished)["cluster_masses"]
+    for key in ("acc", "nmi", "ari", "found_masses"):  # of the test split, whose labels were left alone
+        assert result(other)[key] == result(finished)[key]
+
+
+def test_with_some_labels_they_do_make_a_difference(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test above would see a leak: where labels are disclosed, permuting them changes the weights."""
+    config = configure([*tiny, "labels=.5"])
+    first = run(config, out=tmp_path, quiet=True)
+    assert result(first)["labels_used"] == 125
+    swap_labels(monkeypatch, permuted)
+    assert not same(first, run(config, out=tmp_path, quiet=True))
+
+
+class Watched(Dataset):
+    """A data set whose labels may not be looked at once they have been hidden."""
+
+    hidden = False
+
+    def unlabelled(self) -> Dataset:
+        bare = Dataset(np.asarray(self.x), np.full(len(self.x), -1), self.class_names, self.name)
+        object.__setattr__(self, "hidden", True)
+        return bare
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("y", "masses") and object.__getattribute__(self, "hidden"):
+            raise AssertionError("a hidden label was read")
+        return super().__getattribute__(name)
+
+
+@pytest.mark.parametrize("prior", ["learned", "uniform", "[.5,.3,.2]"])
+def test_no_label_is_read_between_hiding_them_and_the_end_of_training(
+    prior: str, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits = catalog.load("digits-demo")
+    train = splits.train
+    watched = Watched(train.x, train.y, train.class_names, train.name)
+    monkeypatch.setattr(catalog, "load", lambda *_, **__: Splits(watched, splits.test))
+
+    class Reached(Exception):
+        """Training is over; from here on evaluation may read labels."""
+
+    def stop(*_: object, **__: object) -> None:
+        raise Reached
+
+    monkeypatch.setattr(running, "save_model", stop)
+    with pytest.raises(Reached):
+        run(configure([*tiny, f"prior={prior}"]), out=tmp_path, quiet=True)
+    assert watched.hidden
+    with pytest.raises(AssertionError, match="hidden label"):
+        _ = watched.y
+
+
+def test_a_share_of_labels_is_a_seeded_draw(tiny: list[str]) -> None:
+    found = [prepare(configure([*tiny, "labels=.1", f"seed={seed}"])) for seed in (0, 0, 1)]
+    shown = [np.flatnonzero(each.train.y >= 0) for each in found]
+    assert [each.card.labels_used for each in found] == [25, 25, 25]
+    assert np.array_equal(shown[0], shown[1]) and not np.array_equal(shown[0], shown[2])
+    assert np.array_equal(found[0].train.y[shown[0]], found[0].splits.train.y[shown[0]])
+
+
+def test_priors_are_settled_before_training(tiny: list[str]) -> None:
+    assert prepare(configure([*tiny, "prior=matched"])).card.prior == pytest.approx((0.5, 0.3, 0.2))
+    assert prepare(configure([*tiny, "prior=uniform"])).card.prior == pytest.approx((1 / 3,) * 3)
+    assert prepare(configure([*tiny, "prior=.2,.2,.6"])).card.prior == pytest.approx((0.2, 0.2, 0.6))
+    assert prepare(configure([*tiny, "prior=learned"])).card.prior is None
+    assert prepare(configure([*tiny, "prior=.2,.2,.2,.4", "n_clusters=4"])).card.n_clusters == 4
+
+
+def test_data_of_ones_own_is_clustered_without_labels(tiny: list[str], tmp_path: Path) -> None:
+    train = catalog.load("digits-demo").train
+    np.save(tmp_path / "mine.npy", train.x)
+    words = [*tiny[1:], f"data={tmp_path / 'mine.npy'}"]
+    with pytest.raises(ConfigError, match="n_clusters=2 or more"):
+        prepare(configure(words))
+    folder = run(configure([*words, "n_clusters=3"]), out=tmp_path / "runs", quiet=True)
+    record = result(folder)
+    assert folder.name == "0001-nemgan-mine-s0"
+    assert record["acc"] is None and record["true_masses"] is None
+    assert len(record["cluster_masses"]) == 3
+
+
+# what a run leaves alone, and what it says when it fails
+
+
+def test_the_callers_state_is_left_alone(tiny: list[str], tmp_path: Path) -> None:
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    run(configure([*tiny, "threads=2"]), out=tmp_path, quiet=True)
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+
+
+def test_an_error_while_training_names_the_folder(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(NemganError) as caught:
+        patch.setattr(os, "fsync", full)
+        run(configure(tiny), out=tmp_path, quiet=True)
+    (folder,) = tmp_path.iterdir()
+    assert "No space left" in str(caught.value)
+    assert caught.value.__notes__ == [f"run folder: {folder}"]
+
+
+def test_two_resumes_at_once_have_one_owner(finished: Path) -> None:
+    from nemgan.training.storage import lock
+
+    with lock(finished), pytest.raises(CheckpointError, match="in use"):
+        resume_run(finished, quiet=True)
+    assert threading.active_count() >= 1
+
+
+# small parts
+
+
+def test_seconds_to_good_reads_the_first_good_entry() -> None:
+    log = [{"acc": 0.5, "elapsed": 1.0}, {"loss": 1}, {"acc": 0.95, "elapsed": 7.5}, {"acc": 0.99, "elapsed": 9.0}]
+    assert seconds_to_good(log) == 7.5
+    assert seconds_to_good(log[:2]) is None
+    assert seconds_to_good([{"acc": None, "elapsed": 2.0}]) is None
+
+
+def test_the_stopwatch_goes_on_after_a_resume(tmp_path: Path) -> None:
+    import time
+
+    assert 0 <= stopwatch(tmp_path, time.monotonic())() < 5
+    (tmp_path / "metrics.jsonl").write_text('{"elapsed": 40.5}\n{"acc": 1}\n{"elapsed": 41.0}\n{"elap')
+    assert 41 <= stopwatch(tmp_path, time.monotonic())() < 46
+
+
+def test_rows_hold_one_mode_each_or_one_square() -> None:
+    x = np.arange(7, dtype=np.uint8)[:, None, None, None]
+    found = rows(x, np.array([0, 1, 1, 0, 1, 1, 3]))
+    assert found.shape == (3, 4, 1, 1, 1)
+    assert found[:, :, 0, 0, 0].tolist() == [[0, 3, 255, 255], [1, 2, 4, 5], [6, 255, 255, 255]]
+    assert rows(x, np.zeros(7, int))[:, :, 0, 0, 0].tolist() == [[0, 1, 2], [3, 4, 5], [6, 255, 255]]
+    vectors = np.arange(3, dtype=np.float32)[:, None]
+    assert rows(vectors, np.array([0, 1, 1]))[:, :, 0].tolist() == [[0, 0], [1, 2]]
+
+
+def test_preparing_needs_no_model_of_torch(tiny: list[str]) -> None:
+    assert preparing.make_model(configure(tiny), prepare(configure(tiny)).card).n_clusters == 3
