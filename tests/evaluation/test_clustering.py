@@ -103,7 +103,9 @@ def test_numbers_beyond_the_table_are_refused() -> None:
 
 
 labellings = st.integers(1, 40).flatmap(
-    lambda n: st.tuples(st.lists(st.integers(-1, 3), min_size=n, max_size=n), st.lists(st.integers(0, 3), min_size=n, max_size=n))
+    lambda n: st.tuples(
+        st.lists(st.integers(-1, 3), min_size=n, max_size=n), st.lists(st.integers(0, 3), min_size=n, max_size=n)
+    )
 )
 
 

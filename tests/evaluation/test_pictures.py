@@ -15,9 +15,7 @@ from nemgan.evaluation.evaluate import predict
 from nemgan.evaluation.pictures import collect, flat_picture, grid, save
 
 
-def test_collects_what_the_report_draws(
-    model, splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_collects_what_the_report_draws(model, splits: Splits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pictures, "MOST_POINTS", 40)
     arrays = collect(model, splits, seed=0)
     assert arrays["real"].shape == arrays["generated"].shape == (3, 12, 1, 8, 8)

@@ -173,6 +173,22 @@ def test_failed_saves_lose_nothing(two, call, monkeypatch):
     assert same(load_latest(two), state(3))
 
 
+def test_a_save_waits_for_the_disk(tmp_path, monkeypatch):
+    """Files before the folder they are in, and everything (metrics too) before the rename that makes it count."""
+    events, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda file: (events.append(os.fstat(file).st_ino), fsync(file)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (events.append(Path(b).name), replace(a, b)))
+    run(tmp_path)
+    newest = checkpoint.present(tmp_path)[-1]
+    parts = (tmp_path / "metrics.jsonl", newest / "tensors.safetensors", newest / "manifest.json", newest)
+    files = [path.stat().st_ino for path in parts]
+    at = events.index(newest.name)
+    assert events[at - 4 : at] == files
+    assert events[at + 1] == newest.parent.stat().st_ino
+    save_model(Toy(), tmp_path)
+    assert events[-2:] == ["model.safetensors", tmp_path.stat().st_ino]
+
+
 @pytest.mark.parametrize("call", ["open", "write", "fsync", "replace"])
 def test_training_on_a_full_disk_stops_and_resumes_to_the_same(tmp_path, call, monkeypatch):
     whole, _ = run()
@@ -200,11 +216,11 @@ def test_pickles_are_refused_and_not_run(tmp_path, protocol):
         torch.save({"a": Gadget(trace)}, evil)
     else:
         evil.write_bytes(pickle.dumps(Gadget(trace), protocol=protocol))
-    with pytest.raises(CheckpointError, match="pickle" if protocol else "not a safetensors file|damaged"):
+    with pytest.raises(CheckpointError, match="is a pickle" if protocol else "not a safetensors file|damaged"):
         load_model(Toy(), tmp_path)
     save(tmp_path, state(1))
     shutil.copy(evil, checkpoint.present(tmp_path)[0] / "tensors.safetensors")
-    with pytest.raises(CheckpointError, match="pickle" if protocol else "no checkpoint in .* is good"):
+    with pytest.raises(CheckpointError, match="is a pickle" if protocol else "no checkpoint in .* is good"):
         load_latest(tmp_path)
     assert not trace.exists()
 

@@ -160,8 +160,17 @@ class Connection:
             rng=np.random.default_rng(seed),
         )
         model.groups.copy_(torch.from_numpy(found.groups))
+        self._place_unused(torch.from_numpy(sizes).to(model.device) == 0)
         self._set_prior(torch.from_numpy(sizes).float().to(model.device))
         return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
+
+    def _place_unused(self, unused: Tensor) -> None:
+        """Put micro-modes that no sample prefers, which the graph says nothing of, where their probability lies."""
+        model = self.model
+        p = self.over_pool(lambda x: model.inverter.logits(x).softmax(1))
+        cluster = model.groups[p.masked_fill(unused, 0).argmax(1)]
+        shares = p.T @ F.one_hot(cluster, model.n_clusters).to(p.dtype)
+        model.groups.copy_(torch.where(unused, shares.argmax(1), model.groups))
 
     def _label_costs(self, mode: NDArray[np.int64]) -> NDArray[np.float64] | None:
         """Share of the disclosed labels put wrong if micro-mode i became cluster k, ``(K, M)``; None without labels."""

@@ -18,13 +18,13 @@ from nemgan.evaluation.grids import PALETTE
 
 Array = NDArray[Any]
 WIDTH, HEIGHT = 340, 190
-LEFT, RIGHT, TOP, BOTTOM = 40, 8, 14, 22
+LEFT, RIGHT, TOP, BOTTOM = 40, 16, 14, 22
 MOST_VERTICES = 300
 
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: its name, points and colour number (None = the text's colour)."""
+    """One curve: its name, points and colour number (None = the page's accent)."""
 
     name: str
     x: Sequence[float]
@@ -34,7 +34,7 @@ class Line:
 
 def colour_class(number: int | None) -> str:
     """CSS class of a cluster's colour; colours come round after eight."""
-    return "ink" if number is None else f"c{number % len(PALETTE)}"
+    return "plain" if number is None else f"c{number % len(PALETTE)}"
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
@@ -67,7 +67,8 @@ def line_chart(
     pieces = [line for line in lines if len(line.x)]
     steps = [x for line in pieces for x in line.x]
     values = [y for line in pieces for y in line.y]
-    x_low, x_high = min(steps), max(max(steps), min(steps) + 1)
+    x_low = min([*steps, *(x for x, _ in marks)])
+    x_high = max(*steps, x_low + 1)
     low, high = (0.0, 1.0) if share else (min(values), max(values))
     if not share:
         room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0

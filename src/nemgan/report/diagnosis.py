@@ -101,9 +101,8 @@ def _generated(result: Result) -> list[Finding]:
         )
         found.append(Finding("note", "The judge errs", text))
     if result.generated_vs_found_l1 > FAR:
-        text = (
-            f"Generated and real samples fall into the clusters in different shares (L1 {result.generated_vs_found_l1:.2f})."
-        )
+        apart = f"L1 {result.generated_vs_found_l1:.2f}"
+        text = f"Generated and real samples fall into the clusters in different shares ({apart})."
         found.append(Finding("look", "Generated masses differ from those found", text))
     return found
 

@@ -1,0 +1,81 @@
+"""Learning curves of ``metrics.jsonl``: the held-out figures over the whole training, and each stage's losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from markupsafe import Markup
+
+from nemgan.report.charts import Line, line_chart
+
+MOST_CHARTS = 12
+WHERE = {"step", "stage_step", "seconds", "elapsed"}
+"""Keys that say where a row is, not what was measured."""
+
+
+class Chart(NamedTuple):
+    """A drawing, its title, and its curves' names with their colour number (None = the page's accent)."""
+
+    title: str
+    drawing: Markup
+    legend: tuple[tuple[str, int | None], ...]
+
+
+class Curves(NamedTuple):
+    """Charts of the whole training, then those of each stage by the stage's name."""
+
+    whole: list[Chart]
+    stages: list[tuple[str, list[Chart]]]
+
+
+def curves(rows: Sequence[Mapping[str, Any]], n_clusters: int) -> Curves:
+    """Charts of what was logged; rows are grouped by their ``stage``, and numbers are drawn over ``step``."""
+    rows = [row for row in rows if isinstance(row.get("stage"), str) and _number(row.get("step"))]
+    names = list(dict.fromkeys(row["stage"] for row in rows))
+    first = {name: next(row for row in rows if row["stage"] == name) for name in names}
+    marks = [(first[name]["step"] - first[name].get("stage_step", 0), name) for name in names]
+    whole = [*_scores(rows, marks), *_masses(rows, n_clusters, marks)]
+    stages = [(name, _losses([row for row in rows if row["stage"] == name])) for name in names]
+    return Curves(whole, [(name, charts) for name, charts in stages if charts])
+
+
+def _scores(rows: Sequence[Mapping[str, Any]], marks: Sequence[tuple[float, str]]) -> list[Chart]:
+    full = {"acc": "Accuracy", "nmi": "NMI", "ari": "ARI"}
+    lines = [_line(rows, key, name, number) for number, (key, name) in enumerate(full.items())]
+    lines = [line for line in lines if line.x]
+    if not lines:
+        return []
+    title = "Held-out agreement with the classes"
+    return [Chart(title, line_chart(lines, title, share=True, marks=marks), _legend(lines))]
+
+
+def _masses(rows: Sequence[Mapping[str, Any]], n_clusters: int, marks: Sequence[tuple[float, str]]) -> list[Chart]:
+    kept = [row for row in rows if isinstance(row.get("masses"), list) and len(row["masses"]) == n_clusters]
+    if not kept:
+        return []
+    steps = [float(row["step"]) for row in kept]
+    lines = [Line(f"cluster {k}", steps, [float(row["masses"][k]) for row in kept], k) for k in range(n_clusters)]
+    title = "Masses of the clusters"
+    legend = _legend(lines) if n_clusters <= 12 else ()
+    return [Chart(title, line_chart(lines, title, share=True, marks=marks), legend)]
+
+
+def _losses(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
+    """One chart for each loss (keys ``phase/name``) of a stage that was logged more than once."""
+    keys = list(dict.fromkeys(key for row in rows for key in row if "/" in key and key not in WHERE))
+    lines = [_line(rows, key, key.replace("/", " · "), None) for key in keys]
+    return [Chart(line.name, line_chart([line], line.name), ()) for line in lines if len(line.x) > 1][:MOST_CHARTS]
+
+
+def _line(rows: Sequence[Mapping[str, Any]], key: str, name: str, colour: int | None) -> Line:
+    kept = [row for row in rows if _number(row.get(key))]
+    return Line(name, [float(row["step"]) for row in kept], [float(row[key]) for row in kept], colour)
+
+
+def _legend(lines: Sequence[Line]) -> tuple[tuple[str, int | None], ...]:
+    return tuple((line.name, line.colour) for line in lines)
+
+
+def _number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

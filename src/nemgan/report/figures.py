@@ -1,0 +1,117 @@
+"""A record's figures in the order and the words of the page. Nothing is computed here that a record does not hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from nemgan.evaluation.result import Result
+from nemgan.report.diagnosis import percent
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A found cluster as the page shows it; ``number`` is its mode in ``nemgan sample --mode``."""
+
+    number: int
+    mass: float
+    found: float
+    label: str | None
+    purity: float | None
+    diversity: float | None
+
+
+def clusters(result: Result) -> list[Cluster]:
+    """Found clusters, heaviest first."""
+    names: list[str | None] = [None] * result.n_clusters
+    for k, c in enumerate(result.class_of_cluster or ()):
+        names[k] = result.class_names[c] if c >= 0 else "no class"
+    nothing = (None,) * result.n_clusters
+    made = [
+        Cluster(k, mass, result.found_masses[k], names[k], purity, diversity)
+        for k, (mass, purity, diversity) in enumerate(
+            zip(result.cluster_masses, result.mode_purities or nothing, result.mode_diversity or nothing, strict=True)
+        )
+    ]
+    return sorted(made, key=lambda each: -each.mass)
+
+
+def settings(result: Result) -> list[str]:
+    """The run in a few words each."""
+    share = f"{result.labels_used:,} labels ({percent(result.labels_used / result.n_train)})"
+    prior = {
+        "learned": "masses unknown, learned",
+        "matched": "masses known",
+        "uniform": "equal masses assumed",
+    }.get(str(result.prior), "masses given")
+    return [
+        result.data,
+        f"{result.model}, preset {result.preset}",
+        "zero labels" if result.labels_used == 0 else share,
+        prior,
+        f"seed {result.seed}",
+    ]
+
+
+def cards(result: Result) -> list[tuple[str, str, str]]:
+    """Key figures: short name, value, full name. Figures that are not known are left out."""
+
+    wanted: list[tuple[str, str, Callable[[Any], str]]] = [
+        ("Accuracy", "acc", "{:.3f}".format),
+        ("NMI", "nmi", "{:.3f}".format),
+        ("ARI", "ari", "{:.3f}".format),
+        ("Purity", "purity", "{:.3f}".format),
+        ("Macro recall", "macro_recall", "{:.3f}".format),
+        ("Mode purity", "mode_purity", "{:.3f}".format),
+        ("Prior error, L1", "prior_l1", "{:.3f}".format),
+        ("Sampling shift, L1", "generated_vs_found_l1", "{:.3f}".format),
+        ("Confidence", "confidence", "{:.2f}".format),
+        ("Training", "seconds", _duration),
+        ("To accuracy .95", "seconds_to_acc_95", _duration),
+        ("Steps", "steps", "{:,}".format),
+    ]
+    return [
+        (short, show(getattr(result, key)), result.metrics.get(key, key))
+        for short, key, show in wanted
+        if getattr(result, key) is not None
+    ]
+
+
+def _duration(seconds: float) -> str:
+    """Seconds below 100, then minutes, then hours."""
+    if seconds < 100:
+        return f"{seconds:.1f}\u00a0s"
+    return f"{seconds / 60:.1f}\u00a0min" if seconds < 6000 else f"{seconds / 3600:.1f}\u00a0h"
+
+
+def masses(result: Result, found: Sequence[Cluster]) -> list[tuple[str, list[tuple[str, str, float]]]]:
+    """Bars: a name, and for each bar what it shows, its style and its share. By class where classes are known."""
+    if result.true_masses is None or result.class_of_cluster is None:
+        return [
+            (f"Cluster {each.number}", [("prior", "learned", each.mass), ("found", "true", each.found)])
+            for each in found
+        ]
+    bars = []
+    for c, name in enumerate(result.class_names):
+        rows = [("prior", "learned", result.learned_prior[c]), ("true", "true", result.true_masses[c])]
+        if result.generated_masses is not None:
+            rows.append(("generated", "generated", result.generated_masses[c]))
+        bars.append((name, rows))
+    left = [each for each in sorted(found, key=lambda each: each.number) if each.label == "no class"]
+    for each, mass in zip(left, result.learned_prior[len(bars) :], strict=True):
+        bars.append((f"Cluster {each.number}, no class", [("prior", "learned", mass)]))
+    return bars
+
+
+def confusion(result: Result, found: Sequence[Cluster]) -> dict[str, Any] | None:
+    """Rows of ``(class, [(count, share of the class)])`` with the matched clusters on the diagonal."""
+    if result.confusion is None or result.class_of_cluster is None:
+        return None
+    matched = {c: k for k, c in enumerate(result.class_of_cluster) if c >= 0}
+    columns = [matched[c] for c in sorted(matched)] + [k for k, c in enumerate(result.class_of_cluster) if c < 0]
+    rows = []
+    for c, counts in enumerate(result.confusion):
+        total = max(sum(counts), 1)
+        rows.append((result.class_names[c], [(counts[k], counts[k] / total, matched.get(c) == k) for k in columns]))
+    return {"columns": columns, "rows": rows}
