@@ -40,7 +40,11 @@ REAL_DATA = os.environ.get("NEMGAN_DATA")
 def _data_root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
     """An empty data root, so that results do not depend on the machine; tests marked ``data`` get the real one."""
     if request.node.get_closest_marker("data") is None:
-        monkeypatch.setenv("NEMGAN_DATA", str(tmp_path_factory.getbasetemp() / "no-data"))
+        monkeypatch.setenv("NEMGAN_DATA", str(_no_data(tmp_path_factory)))
+
+
+def _no_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.getbasetemp() / "no-data"
 
 
 @pytest.fixture(autouse=True)
@@ -84,4 +88,14 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run; read it, do not change it."""
     from nemgan.experiments.run import configure, run
 
-    return run(configure([*TINY, "prior=learned"]), out=tmp_path_factory.mktemp("runs"), quiet=True)
+    with pytest.MonkeyPatch.context() as patch:  # made before the fixtures of any one test
+        patch.setenv("NEMGAN_DATA", str(_no_data(tmp_path_factory)))
+        return run(configure(TINY), out=tmp_path_factory.mktemp("runs"), quiet=True)
+
+
+@pytest.fixture
+def no_judge(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs leave out the judge of generated samples, which takes longer than their training."""
+    from nemgan.experiments import run
+
+    monkeypatch.setattr(run, "judge_of", lambda *_: None)

@@ -24,7 +24,10 @@ def test_frequencies_are_softmax_alpha():
     alpha = torch.tensor([0.0, 1.0, -1.5, 2.0])
     nu = torch.rand(200_000, generator=torch.Generator().manual_seed(0))
     counts = multinoulli(alpha, nu).sum(0).numpy()
-    assert chisquare(counts, alpha.softmax(0).double().numpy() / float(alpha.softmax(0).double().sum()) * 200_000).pvalue > 1e-3
+    assert (
+        chisquare(counts, alpha.softmax(0).double().numpy() / float(alpha.softmax(0).double().sum()) * 200_000).pvalue
+        > 1e-3
+    )
 
 
 def test_matches_the_equation_term_by_term():

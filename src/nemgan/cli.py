@@ -71,7 +71,9 @@ def _fail(message: str, code: int, notes: Iterable[str]) -> NoReturn:
     folders = [note.removeprefix(RUN_NOTE) for note in notes if note.startswith(RUN_NOTE)]
     line = " ".join(message.split())
     if code != 2:
-        typer.echo("; ".join([f"nemgan: {line}", *(f"nemgan train --resume {name}" for name in folders)]), err=True)
+        line = line.removesuffix("; resume to go on")
+        line += "".join(f"; go on with: nemgan train --resume {name}" for name in folders)
+        typer.echo(f"nemgan: {line}", err=True)
     else:
         line += "".join(f" ({RUN_NOTE}{name})" for name in folders if name not in line)
         typer.echo(f"nemgan: error: {line}", err=True)

@@ -45,7 +45,7 @@ def isolated(seed: int, *names: str | int) -> Iterator[None]:
     import torch
 
     before = torch.get_rng_state()
-    torch.manual_seed(derive(seed, *names))
+    torch.default_generator.manual_seed(derive(seed, *names))
     try:
         yield
     finally:

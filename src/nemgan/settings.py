@@ -67,9 +67,9 @@ class GanConfig(Section):
     """The adversarial stage."""
 
     loss: Literal["wgan-gp", "hinge", "logistic"] = "hinge"
-    steps: Steps = 3000
+    steps: Steps = 1500
     batch: Batch = 64
-    lr: Positive = 2e-4
+    lr: Positive = 1e-3
     critic_lr: Positive = 4e-4
     betas: tuple[Decay, Decay] = (0.0, 0.9)
     critic_steps: Count = 1

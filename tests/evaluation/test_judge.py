@@ -34,7 +34,7 @@ def test_learns_digits_and_measures_itself(digits: Splits, quick: None) -> None:
     assert judge.accuracy == (judge.predict(digits.test.x) == digits.test.y).mean()
     assert judge.accuracy > 0.95
     assert judge.features(digits.test.x).shape == (len(digits.test), 64)
-    assert judge.predict(digits.test.x[:0]).shape == (0,)
+    assert judge.predict(digits.test.x[:0]).shape == (0,) and judge.features(digits.test.x[:0]).shape == (0, 64)
 
 
 def test_learns_vectors_of_any_scale() -> None:

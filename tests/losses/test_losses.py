@@ -26,7 +26,9 @@ def test_adversarial_losses_by_hand():
 def test_penalties_of_a_linear_critic_are_known():
     w = torch.tensor([3.0, 4.0])  # gradient norm 5 everywhere
     x, y = torch.randn(7, 2), torch.randn(7, 2)
-    assert gradient_penalty(lambda v: v @ w, x, y, torch.Generator().manual_seed(0)).item() == pytest.approx(16, rel=1e-5)
+    assert gradient_penalty(lambda v: v @ w, x, y, torch.Generator().manual_seed(0)).item() == pytest.approx(
+        16, rel=1e-5
+    )
     assert r1_penalty(lambda v: v @ w, x).item() == pytest.approx(12.5, rel=1e-5)
 
 

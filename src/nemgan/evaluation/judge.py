@@ -106,8 +106,8 @@ class Judge:
                 f"the judge takes {np.dtype(wanted)} samples of shape {self.shape}, not {x.dtype} of {x.shape[1:]}"
             )
         with torch.no_grad():
-            parts = [function(torch.tensor(x[i : i + 512])).numpy() for i in range(0, len(x), 512)]
-        return np.concatenate(parts) if parts else np.zeros((0, self.n_classes), np.float32)
+            parts = [function(torch.tensor(x[i : i + 512])).numpy() for i in range(0, max(len(x), 1), 512)]
+        return np.concatenate(parts)
 
 
 def judge_of(splits: Splits, seed: int, cache: Path | None = None) -> Judge | None:

@@ -21,7 +21,7 @@ from nemgan.seeding import derive, numpy_generator, torch_generator
 __all__ = ["collect", "grid", "save"]
 
 Array = NDArray[Any]
-MOST_POINTS = 1500
+MOST_POINTS = 800
 IMAGES_A_ROW, VECTORS_A_ROW = 12, 200
 
 
@@ -32,7 +32,7 @@ def collect(model: Model, splits: Splits, *, seed: int) -> dict[str, Array]:
         real: test samples of each found cluster ``(M, R, *shape)``; rows are filled up with zeros.
         real_count: how many of each row are samples ``(M,)``.
         generated: samples of each mode ``(M, R, *shape)``.
-        points: test samples in two dimensions ``(n, 2)`` float32, n ≤ 1,500: 2-D data as they are, else t-SNE of the
+        points: test samples in two dimensions ``(n, 2)`` float32, n ≤ 800: 2-D data as they are, else t-SNE of the
             model's features.
         point_cluster, point_class: found cluster and class (−1 = unlabelled) of each point ``(n,)``.
         ambiguous: the R test samples with the smallest margin between their two likeliest clusters ``(R, *shape)``,
@@ -85,7 +85,7 @@ def flat_picture(features: Array, seed: int) -> NDArray[np.float64]:
     if len(features) < 10 or n < 2:
         return np.pad(centred[:, :2], ((0, 0), (0, max(0, 2 - centred.shape[1]))))
     perplexity = min(30.0, (len(features) - 1) / 3)
-    tsne = TSNE(2, perplexity=perplexity, init="pca", random_state=derive(seed, "pictures", "tsne") % 2**32)
+    tsne = TSNE(2, angle=0.7, perplexity=perplexity, init="pca", random_state=derive(seed, "pictures", "tsne") % 2**32)
     points: NDArray[np.float64] = tsne.fit_transform(centred)
     return points
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nemgan.evaluation.grids import PALETTE
 
 Array = NDArray[Any]
-WIDTH, HEIGHT = 340, 190
+WIDTH, HEIGHT, SIDE = 340, 190, 400
 LEFT, RIGHT, TOP, BOTTOM = 40, 16, 14, 22
 MOST_VERTICES = 300
 
@@ -119,37 +119,41 @@ def scatter(
     *,
     frame: tuple[Array, Array] | None = None,
     odd: Array | None = None,
-    numbers: bool = True,
-    side: int = 400,
 ) -> Markup:
-    """Points ``(n, 2)`` coloured by ``colours`` ``(n,)`` (−1 = the text's colour, faint), aspect kept.
+    """Points ``(n, 2)`` coloured and numbered by ``colours`` ``(n,)``, aspect kept.
 
     Args:
-        frame: lower and upper corner ``(2,)`` each of what is shown; by default all points.
+        frame: lower and upper corner ``(2,)`` each of what is shown, by default ``corners``; points beyond are drawn
+            on its edge.
         odd: which points get a ring ``(n,)``.
-        numbers: write each colour's number at the median of its points.
     """
     low, high = frame if frame is not None else corners(points)
     size = np.maximum(high - low, 1e-12)
-    scale = (side - 24) / size.max()
+    scale = (SIDE - 24) / size.max()
     width, height = (size * scale + 24).round(1)
-    placed = np.column_stack(
-        [12 + (points[:, 0] - low[0]) * scale, height - 12 - (points[:, 1] - low[1]) * scale]
-    ).round(1)
-    shown = ((placed >= 0) & (placed <= [width, height])).all(1)
+    inside = np.clip(points, low, high)
+    placed = np.column_stack([12 + (inside[:, 0] - low[0]) * scale, height - 12 - (inside[:, 1] - low[1]) * scale])
+    placed = placed.round(1)
     parts = [f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(name)}" class="scatter">']
     kinds = [int(kind) for kind in np.unique(colours)]
     for kind in kinds:
-        dots = "".join(f"M{x:g} {y:g}h0" for x, y in placed[(colours == kind) & shown])
-        style = colour_class(kind) if kind >= 0 else "faint"
-        parts.append(f'<path class="dots {style}" d="{dots}"/>')
+        dots = "".join(f"M{x:g} {y:g}h0" for x, y in placed[colours == kind])
+        parts.append(f'<path class="dots {colour_class(kind)}" d="{dots}"/>')
     if odd is not None and odd.any():
-        parts += [f'<circle class="ring" cx="{x:g}" cy="{y:g}" r="4"/>' for x, y in placed[odd & shown]]
-    if numbers:
-        for kind in (kind for kind in kinds if kind >= 0):
-            x, y = np.median(placed[colours == kind], 0)
-            parts.append(f'<text class="tag" x="{x:g}" y="{y:g}" dy=".35em" text-anchor="middle">{kind}</text>')
+        parts += [f'<circle class="ring" cx="{x:g}" cy="{y:g}" r="3.6"/>' for x, y in placed[odd]]
+    for kind in kinds:
+        x, y = _tag_place(placed[colours == kind])
+        parts.append(f'<text class="tag" x="{x:g}" y="{y:g}" dy=".35em" text-anchor="middle">{kind}</text>')
     return Markup("".join(parts) + "</svg>")
+
+
+def _tag_place(placed: Array) -> tuple[float, float]:
+    """Where a group's number goes: on its median, or beside a group that it would hide."""
+    x, y = np.median(placed, 0)
+    top, bottom = np.quantile(placed[:, 1], [0.05, 0.95])
+    if bottom - top < 30:
+        y = top - 14 if top > 26 else bottom + 14
+    return float(x), float(y)
 
 
 def corners(points: Array) -> tuple[Array, Array]:

@@ -62,10 +62,12 @@ def _masses(rows: Sequence[Mapping[str, Any]], n_clusters: int, marks: Sequence[
 
 
 def _losses(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
-    """One chart for each loss (keys ``phase/name``) of a stage that was logged more than once."""
+    """One chart for each loss (keys ``phase/name``) of a stage logged more than once; equal ones are drawn once."""
     keys = list(dict.fromkeys(key for row in rows for key in row if "/" in key and key not in WHERE))
     lines = [_line(rows, key, key.replace("/", " · "), None) for key in keys]
-    return [Chart(line.name, line_chart([line], line.name), ()) for line in lines if len(line.x) > 1][:MOST_CHARTS]
+    kept = {tuple(line.y): line for line in reversed(lines) if len(line.x) > 1}
+    lines = [line for line in lines if line in kept.values()][:MOST_CHARTS]
+    return [Chart(line.name, line_chart([line], line.name), ()) for line in lines]
 
 
 def _line(rows: Sequence[Mapping[str, Any]], key: str, name: str, colour: int | None) -> Line:

@@ -42,16 +42,19 @@ def diagnose(result: Result) -> list[Finding]:
     return sorted(found, key=lambda finding: order[finding.level])
 
 
+def _together(title: str, texts: list[str]) -> list[Finding]:
+    """One remark for all that share a complaint."""
+    return [Finding("look", title, " ".join(texts))] if texts else []
+
+
 def _empty(result: Result) -> list[Finding]:
-    return [
-        Finding(
-            "look",
-            f"Cluster {k} is nearly empty",
-            f"It holds {percent(share)} of the test samples. Fewer clusters (n_clusters) may fit the data better.",
-        )
+    texts = [
+        f"Cluster {k} holds {percent(share)} of the test samples."
         for k, share in enumerate(result.found_masses)
         if share < EMPTY
     ]
+    after = ["Fewer clusters (n_clusters) may fit the data better."] if texts else []
+    return _together("Clusters that are nearly empty", texts + after)
 
 
 def _merged_and_split(result: Result) -> list[Finding]:
@@ -60,18 +63,22 @@ def _merged_and_split(result: Result) -> list[Finding]:
     table = np.asarray(result.confusion, float)
     of_cluster = table / np.maximum(table.sum(0), 1)
     of_class = table / np.maximum(table.sum(1, keepdims=True), 1)
-    names, found = result.class_names, []
+    names = result.class_names
+    merged, split = [], []
     for k in range(table.shape[1]):
         parts = [c for c in range(len(table)) if of_cluster[c, k] > PART and of_class[c, k] > 0.5]
         if len(parts) > 1:
             what = " and ".join(f"{names[c]} ({percent(of_cluster[c, k])})" for c in parts)
-            found.append(Finding("look", f"Cluster {k} merges classes", f"It consists of {what}."))
+            merged.append(f"Cluster {k} consists of {what}.")
     for c in range(len(table)):
         parts = [k for k in range(table.shape[1]) if of_class[c, k] > PART]
         if len(parts) > 1:
-            where = " and ".join(f"cluster {k} ({percent(of_class[c, k])})" for k in parts)
-            found.append(Finding("look", f"Class {names[c]} is split", f"Its test samples lie in {where}."))
-    return found
+            where = " and ".join(f"{k} ({percent(of_class[c, k])})" for k in parts)
+            split.append(f"Class {names[c]} lies in clusters {where}.")
+    return [
+        *_together("Clusters that merge classes", merged),
+        *_together("Classes that are split", split),
+    ]
 
 
 def _certainty(result: Result) -> list[Finding]:
@@ -85,24 +92,32 @@ def _certainty(result: Result) -> list[Finding]:
 
 
 def _generated(result: Result) -> list[Finding]:
+    impure = {k: p for k, p in enumerate(result.mode_purities or ()) if p is not None and p < LOW_PURITY}
+    alike = {k: r for k, r in enumerate(result.mode_diversity or ()) if r is not None and r < LOW_DIVERSITY}
     found = []
-    for k, purity in enumerate(result.mode_purities or ()):
-        if purity is not None and purity < LOW_PURITY:
-            text = f"Only {percent(purity)} of its generated samples are judged to be of the class it is matched to."
-            found.append(Finding("look", f"Mode {k} generates other classes too", text))
-    for k, ratio in enumerate(result.mode_diversity or ()):
-        if ratio is not None and ratio < LOW_DIVERSITY:
-            text = f"Its generated samples vary {ratio:.2f} times as much as the real ones of the cluster."
-            found.append(Finding("look", f"Mode {k} generates nearly the same sample", text))
+    if impure:
+        text = "Share of generated samples judged to be of the mode's class: "
+        text += ", ".join(f"mode {k} {percent(purity)}" for k, purity in impure.items()) + "."
+        found.append(Finding("look", "Modes that generate other classes too", text))
+    if alike:
+        text = "Generated samples vary less than the real ones of the cluster: "
+        text += ", ".join(f"mode {k} {ratio:.2f} times as much" for k, ratio in alike.items()) + "."
+        found.append(Finding("look", "Modes that generate nearly the same sample", text))
     if result.judge_accuracy is not None and result.judge_accuracy < LOW_JUDGE:
         text = (
             f"The classifier that judges generated samples is right on {percent(result.judge_accuracy)} of real test "
             "samples, so mode purity and generated masses are no more exact than that."
         )
         found.append(Finding("note", "The judge errs", text))
+    if result.generated_masses is not None and result.class_of_cluster is not None:
+        made = np.pad(result.generated_masses, (0, len(result.learned_prior) - len(result.generated_masses)))
+        apart = float(np.abs(made - result.learned_prior).sum())
+        if apart > FAR:
+            text = f"The classes of generated samples, as judged, and the prior differ (L1 {apart:.2f})."
+            found.append(Finding("look", "Generated classes do not follow the prior", text))
     if result.generated_vs_found_l1 > FAR:
-        apart = f"L1 {result.generated_vs_found_l1:.2f}"
-        text = f"Generated and real samples fall into the clusters in different shares ({apart})."
+        far = f"L1 {result.generated_vs_found_l1:.2f}"
+        text = f"Generated and real samples fall into the clusters in different shares ({far})."
         found.append(Finding("look", "Generated masses differ from those found", text))
     return found
 

@@ -9,6 +9,8 @@ from typing import Any
 from nemgan.evaluation.result import Result
 from nemgan.report.diagnosis import percent
 
+NO_CLASS = "no class"
+
 
 @dataclass(frozen=True)
 class Cluster:
@@ -26,7 +28,7 @@ def clusters(result: Result) -> list[Cluster]:
     """Found clusters, heaviest first."""
     names: list[str | None] = [None] * result.n_clusters
     for k, c in enumerate(result.class_of_cluster or ()):
-        names[k] = result.class_names[c] if c >= 0 else "no class"
+        names[k] = f"class {result.class_names[c]}" if c >= 0 else NO_CLASS
     nothing = (None,) * result.n_clusters
     made = [
         Cluster(k, mass, result.found_masses[k], names[k], purity, diversity)
@@ -35,6 +37,13 @@ def clusters(result: Result) -> list[Cluster]:
         )
     ]
     return sorted(made, key=lambda each: -each.mass)
+
+
+def headline(found: Sequence[Cluster]) -> str:
+    """What was found, in a line: every mass where they are few, else their range."""
+    if len(found) <= 5:
+        return f"{len(found)} clusters: " + " / ".join(percent(each.mass) for each in found)
+    return f"{len(found)} clusters of {percent(found[-1].mass)} to {percent(found[0].mass)}"
 
 
 def settings(result: Result) -> list[str]:
@@ -98,7 +107,7 @@ def masses(result: Result, found: Sequence[Cluster]) -> list[tuple[str, list[tup
         if result.generated_masses is not None:
             rows.append(("generated", "generated", result.generated_masses[c]))
         bars.append((name, rows))
-    left = [each for each in sorted(found, key=lambda each: each.number) if each.label == "no class"]
+    left = [each for each in sorted(found, key=lambda each: each.number) if each.label == NO_CLASS]
     for each, mass in zip(left, result.learned_prior[len(bars) :], strict=True):
         bars.append((f"Cluster {each.number}, no class", [("prior", "learned", mass)]))
     return bars

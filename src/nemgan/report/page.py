@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from nemgan.evaluation.result import Result
 from nemgan.evaluation.storage import replace
 from nemgan.report.curves import curves
 from nemgan.report.diagnosis import diagnose, percent
-from nemgan.report.figures import cards, clusters, confusion, masses, settings
+from nemgan.report.figures import cards, clusters, confusion, headline, masses, settings
 from nemgan.report.pictures import pictures
 from nemgan.report.repeat import command, flat, show
 
@@ -36,7 +38,7 @@ def write(folder: Path) -> Path:
         CheckpointError: a file that is missing, damaged, or cannot be written.
     """
     folder = Path(folder)
-    result = Result.from_json(_read(folder / "result.json", "nemgan evaluate"))
+    result = Result.from_json(_read(folder / "result.json", f"finish it with nemgan train --resume {folder}"))
     config = _json(folder / "config.json")
     path = folder / "report.html"
     html = render(result, config, _rows(folder / "metrics.jsonl"), _arrays(folder / "pictures.npz"), folder.name)
@@ -62,18 +64,19 @@ def render(
     )
     environment.filters |= {"percent": percent, "setting": show}
     found = clusters(result)
+    bars = masses(result, found)
     return environment.get_template("template.html").render(
         r=result,
         name=name,
         style=Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8")),
         palette=PALETTE,
-        headline=f"{len(found)} clusters: " + " / ".join(percent(each.mass) for each in found[:10]),
-        more=max(0, len(found) - 10),
+        headline=headline(found),
         clusters=found,
         settings=settings(result),
         cards=cards(result),
         pictures=pictures(arrays, result),
-        masses=masses(result, found),
+        masses=bars,
+        heaviest=max((share for _, shares in bars for *_, share in shares), default=0) or 1,
         confusion=confusion(result, found),
         curves=curves(rows, result.n_clusters),
         findings=diagnose(result),
@@ -82,24 +85,23 @@ def render(
     )
 
 
-def _read(path: Path, verb: str) -> bytes:
+def _read(path: Path, fix: str) -> bytes:
     if not path.parent.is_dir():
         raise CheckpointError(f"no run folder {path.parent}: give one that nemgan train printed")
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise CheckpointError(f"{path.parent} has no {path.name}: make it with {verb} {path.parent}") from None
+        raise CheckpointError(f"{path.parent} has no {path.name}: {fix}") from None
     except OSError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(_read(path, "nemgan train"))
+    text = _read(path, "it is not a run folder; give one that nemgan train printed")
+    with suppress(ValueError):
+        found = json.loads(text)
         if isinstance(found, dict):
             return found
-    except ValueError:
-        pass
     raise CheckpointError(f"{path} is damaged: restore it or start a new run")
 
 
@@ -120,7 +122,7 @@ def _arrays(path: Path) -> dict[str, Array]:
     if not path.is_file():
         return {}
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error):
+        file = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
+        return {key: file[key] for key in file.files}
+    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error):
         raise CheckpointError(f"{path} is damaged: make it anew with nemgan evaluate, or remove it") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,27 +12,31 @@ from numpy.typing import NDArray
 
 from nemgan.evaluation.grids import grid
 from nemgan.evaluation.result import Result
-from nemgan.report.charts import scatter
+from nemgan.report.charts import corners, scatter
 
 Array = NDArray[Any]
+Frame = tuple[Array, Array]
 
 
 def pictures(arrays: Mapping[str, Array], result: Result) -> dict[str, Any]:
-    """Images as data URIs and scatter plots, by the name the template knows them by."""
-    made: dict[str, Any] = {}
-    wanted = {"real", "real_count", "generated"}
-    if wanted <= arrays.keys() and arrays["real"].ndim == 5:
-        made["strips"] = {
-            k: (strip(arrays["real"][k][: arrays["real_count"][k]]), strip(arrays["generated"][k]))
-            for k in range(result.n_clusters)
-        }
-        if "ambiguous" in arrays:
-            made["ambiguous"] = strip(arrays["ambiguous"])
-    elif wanted <= arrays.keys():
-        made["planes"] = planes(arrays)
+    """Images as data URIs and scatter plots, by the name the template knows them by; None for what is not there.
+
+    strips: per cluster its real and its generated images. ambiguous: the least certain ones. planes: real and
+    generated vectors. map: the test data in two dimensions. itself: whether that map is the data.
+    """
+    made: dict[str, Any] = dict.fromkeys(("strips", "planes", "ambiguous", "map", "itself"))
+    if {"real", "real_count", "generated"} <= arrays.keys():
+        real = [rows[:count] for rows, count in zip(arrays["real"], arrays["real_count"], strict=True)]
+        if arrays["real"].ndim == 5:
+            made["strips"] = [(strip(some), strip(fake)) for some, fake in zip(real, arrays["generated"], strict=True)]
+        else:
+            made["planes"] = planes(real, list(arrays["generated"]))
+    if "ambiguous" in arrays and arrays["ambiguous"].ndim == 4:
+        made["ambiguous"] = strip(arrays["ambiguous"])
     if {"points", "point_cluster", "point_class"} <= arrays.keys() and len(arrays["points"]):
-        made["map"] = _map(arrays, result)
-        made["itself"] = arrays.get("real", np.empty(0)).shape[2:] == (2,)
+        made["itself"] = made["planes"] is not None and arrays["real"].shape[2:] == (2,)
+        frame = made["planes"][2] if made["itself"] else None
+        made["map"] = _map(arrays, result, frame)
     return made
 
 
@@ -43,37 +47,32 @@ def strip(images: Array) -> str | None:
     return "data:image/png;base64," + base64.b64encode(grid(images[None], clear=True)).decode()
 
 
-def planes(arrays: Mapping[str, Array]) -> dict[int, Markup]:
-    """Per cluster, real vectors (faint) under generated ones (coloured), in one common frame.
+def planes(real: Sequence[Array], fake: Sequence[Array]) -> tuple[Markup, Markup, Frame]:
+    """Real and generated vectors, each cluster's ``(R, D)``, as two scatter plots, and the frame of both.
 
-    Vectors of more than two dimensions are shown in the plane of the real ones' first two principal components.
+    Vectors of other than two dimensions are shown in the plane of the real ones' first two principal components.
     """
-    real = [arrays["real"][k][: arrays["real_count"][k]].astype(float) for k in range(len(arrays["real"]))]
-    everything = np.concatenate(real)
+    everything = np.concatenate(real).astype(float)
+    centre, axes = np.zeros(2), np.eye(2)
     if everything.shape[1] != 2:
         centre = everything.mean(0)
         axes = np.linalg.svd(everything - centre, full_matrices=False)[2][:2]
         axes = np.pad(axes, ((0, 2 - len(axes)), (0, 0)))
-    else:
-        centre, axes = np.zeros(2), np.eye(2)
-    project = [(points - centre) @ axes.T for points in real]
-    fake = [(points.astype(float) - centre) @ axes.T for points in arrays["generated"]]
-    all_points = np.concatenate([*project, *fake])
-    frame = (all_points.min(0), all_points.max(0))
-    made = {}
-    for k in range(len(real)):
-        points = np.concatenate([project[k], fake[k]])
-        colours = np.repeat([-1, k], [len(project[k]), len(fake[k])])
-        name = f"Cluster {k}: {len(project[k])} real samples and {len(fake[k])} generated ones"
-        made[k] = scatter(points, colours, name, frame=frame, numbers=False, side=300)
-    return made
+    found = [np.repeat(np.arange(len(rows)), [len(each) for each in rows]) for rows in (real, fake)]
+    points = [(np.concatenate(rows).astype(float) - centre) @ axes.T for rows in (real, fake)]
+    frame = corners(np.concatenate(points))
+    return (
+        scatter(points[0], found[0], f"{len(points[0])} real test samples by found cluster", frame=frame),
+        scatter(points[1], found[1], f"{len(points[1])} generated samples by mode", frame=frame),
+        frame,
+    )
 
 
-def _map(arrays: Mapping[str, Array], result: Result) -> Markup:
+def _map(arrays: Mapping[str, Array], result: Result, frame: Frame | None = None) -> Markup:
     """The picture of the test data, with a ring around samples whose cluster is matched to another class."""
     cluster, label = arrays["point_cluster"], arrays["point_class"]
     odd = None
     if result.class_of_cluster is not None:
         odd = (label >= 0) & (np.asarray(result.class_of_cluster)[cluster] != label)
     name = f"{len(cluster)} test samples in two dimensions, coloured by the cluster they were put in"
-    return scatter(arrays["points"].astype(float), cluster, name, odd=odd)
+    return scatter(arrays["points"].astype(float), cluster, name, frame=frame, odd=odd)

@@ -121,6 +121,7 @@ def train(
         if resume:
             run.restore()
         else:
+            model.scratch.clear()
             run.metrics.start(0)
             run.save()
         run.progress = stack.enter_context(Progress(progress, [stage.name for stage in stages]))
@@ -254,6 +255,7 @@ class _Run:
             return
         self.metrics.sync()
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
+        tensors |= {f"scratch/{name}": value for name, value in self.model.scratch.items()}
         tensors["rng/global"] = torch.get_rng_state()
         counts: dict[str, int] = {}
         if self.current and self.begun:
@@ -282,6 +284,8 @@ class _Run:
         except (KeyError, TypeError, IndexError):
             raise CheckpointError(f"checkpoint {state.path} has impossible counters: start a new run") from None
         fill(self.model.state_dict(), part(state.tensors, "model/"), f"checkpoint {state.path}")
+        scratch = part(state.tensors, "scratch/")
+        self.model.scratch = {name: value.to(self.model.device) for name, value in scratch.items()}
         if self.begun:
             self.current = StageRun(self.model, self.stages[self.stage], self.plan["seed"])
             self.current.prepare()

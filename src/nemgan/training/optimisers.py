@@ -123,22 +123,24 @@ def finite(loss: Tensor, gradients: Iterable[Tensor | None]) -> bool:
 class Averages:
     """Exponential moving averages a ← decay·a + (1 − decay)·θ of the networks in ``model.averaged``.
 
-    Parameters are averaged, buffers copied. ``decay`` is ``model.ema_decay``, or 0.999 where there is none.
+    Parameters are averaged, buffers copied. ``decay`` is ``model.ema_decay``, or 0.999 where there is none; in the first
+    steps of a stage it is less, (1 + k)/(10 + k), so that the initial weights are soon forgotten.
     """
 
     def __init__(self, model: Model) -> None:
-        self.weight = 1.0 - float(getattr(model, "ema_decay", 0.999))
+        self.decay = float(getattr(model, "ema_decay", 0.999))
         self.pairs = {
             name: (_tensors(model, average), _tensors(model, name)) for name, average in model.averaged.items()
         }
 
     @torch.no_grad()
-    def update(self, trained: Iterable[str]) -> None:
-        """Move the averages of the networks ``trained``, after an update of theirs."""
+    def update(self, trained: Iterable[str], k: int) -> None:
+        """Move the averages of the networks ``trained``, after an update of theirs in step ``k`` of the stage."""
+        weight = 1.0 - min(self.decay, (1 + k) / (10 + k))
         for name in trained:
             if name in self.pairs:
                 (averages, kept), (parameters, buffers) = self.pairs[name]
-                torch._foreach_lerp_(averages, parameters, self.weight)
+                torch._foreach_lerp_(averages, parameters, weight)
                 for into, buffer in zip(kept, buffers, strict=True):
                     into.copy_(buffer)
 

@@ -37,7 +37,7 @@ class StageRun:
 
     def prepare(self) -> None:
         """Make optimisers and averages; after ``begin``, which may have changed the model."""
-        self.updaters = {phase.name: Updater(self.model, phase) for phase in self.stage.phases}
+        self.updaters = {phase.name: Updater(self.model, phase) for phase in self.stage.phases if phase.trains}
         self.averages = Averages(self.model)
         self.borrowers = borrowers(self.model)
 
@@ -48,12 +48,16 @@ class StageRun:
             DivergedError: a loss or gradient is not finite; the update it was for has not happened.
         """
         for phase in self.stage.phases:
-            if k % phase.every == 0:
+            if k >= phase.first and (k - phase.first) % phase.every == 0:
                 with lend(self.rngs[phase.name], self.borrowers):
                     for _ in range(phase.times):
                         self._update(phase, k)
 
     def _update(self, phase: Phase, k: int) -> None:
+        if not phase.trains:
+            with torch.no_grad():
+                self.means.add(phase.name, phase.loss(self.rngs[phase.name]).logs)
+            return
         updater = self.updaters[phase.name]
         loss, logs = phase.loss(self.rngs[phase.name])
         gradients = updater.gradients(loss)
@@ -62,7 +66,7 @@ class StageRun:
         updater.apply(gradients, phase.schedule(k / self.stage.steps) if phase.schedule else 1.0)
         if phase.after:
             phase.after()
-        self.averages.update(phase.trains)
+        self.averages.update(phase.trains, k)
         self.means.add(phase.name, {"loss": loss, **logs})
 
     def _diagnosis(self, phase: Phase, k: int, loss: Tensor, gradients: list[Tensor | None]) -> str:
@@ -82,9 +86,9 @@ class StageRun:
         """What a checkpoint needs to go on from here."""
         found = {f"mean/{key}": value for key, value in self.means.sums.items()}
         found["rng/stage"] = self.rng.get_state()
-        for name, rng in self.rngs.items():
-            found[f"rng/phase/{name}"] = rng.get_state()
-            found |= {f"optimiser/{name}/{key}": value for key, value in self.updaters[name].state().items()}
+        found |= {f"rng/phase/{name}": rng.get_state() for name, rng in self.rngs.items()}
+        for name, updater in self.updaters.items():
+            found |= {f"optimiser/{name}/{key}": value for key, value in updater.state().items()}
         return found
 
     def load(self, tensors: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
@@ -153,7 +157,7 @@ def plan(stages: list[Stage], pool: Pool, seed: int) -> dict[str, object]:
         found |= {f"{stage.name}.steps": stage.steps, f"{stage.name}.phases": names}
         for phase in stage.phases:
             constants = asdict(phase.optimiser) | {"betas": list(phase.optimiser.betas)}
-            constants |= {"trains": list(phase.trains), "times": phase.times, "every": phase.every}
+            constants |= {"trains": list(phase.trains), "times": phase.times, "every": phase.every, "first": phase.first}
             if phase.schedule:
                 constants["schedule"] = [float(phase.schedule(at)) for at in (0.0, 0.25, 0.5, 0.75)]
             found |= {f"{stage.name}.{phase.name}.{key}": value for key, value in constants.items()}
