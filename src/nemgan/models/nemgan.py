@@ -160,7 +160,7 @@ class Adversary:
                     "prior=learned without labels needs the connected inverter: use preset=connected, labels=0.01, "
                     "or give the masses with prior=matched or prior=[…]"
                 )
-            phases.append(Phase("prior", ("prior",), self.prior_loss, Optimiser(1e-3)))
+            phases.append(Phase("prior", ("prior",), self.prior_loss, Optimiser(1e-2)))
         return Stage("generate", gan.steps, tuple(phases))
 
     def real(self, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:

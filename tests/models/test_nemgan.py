@@ -1,0 +1,174 @@
+"""NEMGAN as a whole, on small made data: what it promises, not how."""
+
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from nemgan.data.dataset import Dataset
+from nemgan.data.pool import Pool
+from nemgan.errors import ConfigError
+from nemgan.experiments.config import build
+from nemgan.models import catalog
+from nemgan.models.nemgan import NEMGAN
+from nemgan.seeding import torch_generator
+from nemgan.training.loop import train
+
+MASSES = np.array([0.6, 0.3, 0.1])
+SHORT = {"connect.steps": 120, "connect.refresh": 50, "connect.refine_steps": 40, "gan.steps": 30, "latent.dim": 20}
+GAN = {"connect.steps": 0, "connect.refine_steps": 0, "gan.steps": 5, "gan.joint": False}
+
+
+def blobs(n: int = 600, labelled: int = 0) -> Dataset:
+    """Three far-apart Gaussians of masses .6, .3 and .1."""
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(3), (MASSES * n).astype(int))
+    x = np.array([[0, 0], [6, 0], [0, 6]])[y] + rng.normal(0, 0.4, (len(y), 2))
+    hidden = np.full(len(y), -1)
+    hidden[rng.permutation(len(y))[:labelled]] = 0
+    return Dataset(x.astype(np.float32), np.where(hidden == 0, y, -1), ("a", "b", "c"), "blobs"), y
+
+
+def make(overrides: dict, shape=(2,), n_clusters=3, prior=None, seed=0, **more) -> NEMGAN:
+    return catalog.create(build({**SHORT, **overrides, **more}), shape, n_clusters, prior, seed)
+
+
+@pytest.fixture(scope="module")
+def trained() -> tuple[NEMGAN, np.ndarray, np.ndarray]:
+    data, y = blobs()
+    model = make({})
+    train(model, Pool.of(data), seed=0)
+    return model, data.x, y
+
+
+def table(model: NEMGAN, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Share of each class (rows) in each cluster (columns)."""
+    with torch.no_grad():
+        found = model.posterior(model.encode(torch.from_numpy(x))).argmax(1).numpy()
+    return np.array([[np.mean((y == i) & (found == j)) for j in range(model.n_clusters)] for i in range(3)])
+
+
+def test_clusters_and_masses_are_found_without_labels(trained):
+    model, x, y = trained
+    assert table(model, x, y).max(1).sum() > 0.99
+    assert np.sort(model.masses().numpy())[::-1] == pytest.approx(MASSES, abs=0.02)
+    assert model.masses().sum() == pytest.approx(1) and model.confidence > 0.8
+
+
+def test_posteriors_are_distributions_and_latents_have_their_shape(trained):
+    model, x, _ = trained
+    inputs = model.encode(torch.from_numpy(x[:7]))
+    p = model.posterior(inputs)
+    assert p.shape == (7, 3) and torch.allclose(p.sum(1), torch.ones(7), atol=1e-5) and (p >= 0).all()
+    assert model.invert(inputs).shape == (7, 20)
+
+
+def test_sampling_follows_the_prior_or_the_cluster_asked_for(trained):
+    model, _, _ = trained
+    with torch.no_grad():
+        x, clusters = model.sample(4000, torch_generator(0, "t"))
+        assert x.shape == (4000, 2)
+        shares = torch.bincount(clusters, minlength=3) / 4000
+        assert torch.allclose(shares, model.masses(), atol=0.03)
+        for k in range(3):
+            assert (model.sample(50, torch_generator(0, "t"), k)[1] == k).all()
+        again = model.sample(4000, torch_generator(0, "t"))[0]
+    assert torch.equal(x, again)
+
+
+def test_known_masses_name_the_clusters():
+    data, y = blobs()
+    model = make({}, prior=MASSES[[2, 0, 1]])
+    train(model, Pool.of(data), seed=0)
+    assert table(model, data.x, y).argmax(1).tolist() == [1, 2, 0]
+    assert model.masses().numpy() == pytest.approx(MASSES[[2, 0, 1]], abs=1e-3)
+
+
+def test_two_trainings_of_one_seed_are_equal_and_of_another_are_not():
+    data, _ = blobs(300)
+    states = []
+    for seed in (0, 0, 1):
+        model = make({"gan.steps": 5, "connect.steps": 12, "connect.refine_steps": 4}, seed=seed)
+        train(model, Pool.of(data), seed=seed)
+        states.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert torch.equal(states[0], states[1]) and not torch.equal(states[0], states[2])
+
+
+@pytest.mark.parametrize("stop", [3, 25, 60, 95, 110])
+def test_resumed_anywhere_equals_uninterrupted(tmp_path, stop):
+    """Also after the neighbours were looked up anew in features that no longer exist."""
+    data, _ = blobs(300)
+    short = {"connect.steps": 60, "connect.refresh": 20, "connect.refine_steps": 30, "gan.steps": 30}
+
+    class Crash(Exception):
+        pass
+
+    def crash(moment, model):
+        if moment.step == stop:
+            raise Crash
+
+    from nemgan.training.loop import Hook
+
+    whole, cut, rest = make(short), make(short), make(short)
+    train(whole, Pool.of(data), seed=0)
+    with pytest.raises(Crash):
+        train(cut, Pool.of(data), seed=0, folder=tmp_path, checkpoint_every=7, hooks=[Hook(1, crash)])
+    train(rest, Pool.of(data), seed=0, folder=tmp_path, checkpoint_every=7, resume=True)
+    for (name, a), b in zip(whole.state_dict().items(), rest.state_dict().values(), strict=True):
+        assert torch.equal(a, b) or (a.isnan().all() and b.isnan().all()), name
+
+
+def test_few_labels_name_the_clusters():
+    data, y = blobs(labelled=30)
+    model = make({})
+    train(model, Pool.of(data), seed=0)
+    assert np.trace(table(model, data.x, y)) > 0.99
+
+
+@pytest.mark.parametrize("loss", ["wgan-gp", "hinge", "logistic"])
+@pytest.mark.parametrize("shape", [(1, 8, 8), (2,)], ids=str)
+def test_the_paper_s_own_model_trains_with_every_loss(loss, shape):
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 255, (40, *shape)).astype(np.uint8 if len(shape) == 3 else np.float32)
+    data = Dataset(x, np.full(40, -1), ("a", "b"), "noise")
+    model = make(GAN | {"gan.loss": loss}, shape, 2, np.array([0.7, 0.3]))
+    before = {name: p.detach().clone() for name, p in model.named_parameters()}
+    train(model, Pool.of(data), seed=0)
+    changed = {name.split(".")[0] for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    assert changed == {"inverter", "critic", "generator", "generator_ema"}
+    assert model.masses().numpy() == pytest.approx([0.7, 0.3], abs=1e-4)
+
+
+def test_eq_5_fits_the_prior_from_few_labels():
+    data, y = blobs(labelled=60)
+    model = make(GAN | {"gan.steps": 250, "gan.batch": 16})
+    train(model, Pool.of(data), seed=0)
+    assert model.masses().numpy() == pytest.approx(MASSES, abs=0.12)
+    assert model.masses()[0] > 0.45
+
+
+def test_switched_off_conditions():
+    assert str(make({"conditions.C2": False}).conditions) == "C1 Ĉ2 C3"
+    assert make({"conditions.C3": False}, prior=MASSES).masses().numpy() == pytest.approx(np.full(3, 1 / 3), abs=1e-4)
+    make({"conditions.C1": False, "latent.noise": 0.8})
+    assert not make({"conditions.C2": False}).joint
+
+
+def test_what_cannot_be_built_or_trained_is_refused():
+    with pytest.raises(ConfigError, match="modes overlap"):
+        make({"latent.noise": 0.5})
+    with pytest.raises(ConfigError, match="cannot hold 20 modes"):
+        make({"latent.dim": 10})
+    with pytest.raises(ConfigError, match="micro_modes=2"):
+        make({"connect.micro_modes": 2})
+    with pytest.raises(ConfigError, match="needs the connected inverter"):
+        train(make(GAN), Pool.of(blobs()[0]), seed=0)
+
+
+def test_presets_build_for_every_kind_of_sample():
+    for preset in catalog.entry("nemgan").presets:
+        for shape in [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (5,)]:
+            config = build({}, catalog.entry("nemgan").defaults(preset, shape))
+            model = catalog.create(config, shape, 3, np.full(3, 1 / 3), 0)
+            assert all(torch.isfinite(p).all() for p in islice(model.parameters(), 5))
