@@ -20,12 +20,19 @@ from nemgan.cli import app
 from nemgan.data import catalog
 from nemgan.training.runtime import Stopped
 
+DEMO = catalog.entry("digits-demo")
+M = len(DEMO.masses)
 
-def call(*words: str | Path) -> Result:
+
+def masses(values: Sequence[float]) -> str:
+    return "[" + ",".join(f"{value:g}" for value in values) + "]"
+
+
+def call(*words: object) -> Result:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def refused(*words: str | Path) -> str:
+def refused(*words: object) -> str:
     """The error line of a command that must fail with exactly one on stderr and nothing on stdout."""
     done = call(*words)
     assert done.exit_code == 2, (done.output, done.exception)
@@ -77,7 +84,7 @@ def test_print_config_prints_words_that_train_takes() -> None:
 def test_dry_run_checks_and_leaves_nothing(tiny: list[str], tmp_path: Path) -> None:
     done = call("train", *tiny, "--dry-run", "--out", tmp_path / "runs")
     assert done.exit_code == 0, done.output
-    assert "digits-demo" in done.stdout and "250" in done.stdout
+    assert "digits-demo" in done.stdout and str(DEMO.n_train) in done.stdout
     assert not (tmp_path / "runs").exists()
 
 
@@ -88,10 +95,10 @@ BAD_SETTINGS = [
     ("preset=conected", "did you mean 'connected'"),
     ("data=digits-dem", "did you mean 'digits-demo'"),
     ("data=./absent", "check the path"),
-    ("prior=[.7,.3]", "prior has 2 masses but there are 3 clusters"),
-    ("prior=[.5,.3,.1]", "sums to 0.9"),
-    ("prior=[.5,.5,0]", "not above zero"),
-    ("n_clusters=251", "251 modes but only 250 training samples"),
+    (f"prior={masses([1 / (M + 1)] * (M + 1))}", f"prior has {M + 1} masses but there are {M} clusters"),
+    (f"prior={masses([0.9 / M] * M)}", "sums to 0.9"),
+    (f"prior={masses([1 / (M - 1)] * (M - 1) + [0])}", "not above zero"),
+    (f"n_clusters={DEMO.n_train + 1}", f"{DEMO.n_train + 1} modes but only {DEMO.n_train} training samples"),
     ("latent.noise=.5", "noise"),
     ("device=cudda", "did you mean 'cuda'"),
     ("labels=1e-9", "discloses no label"),
@@ -111,8 +118,8 @@ def test_bad_settings_are_refused_before_anything_is_made(
 
 def test_more_settings_at_odds_with_each_other(tiny: list[str], tmp_path: Path) -> None:
     out = tmp_path / "runs"
-    assert "one mass a class" in refused("train", *tiny, "prior=matched", "n_clusters=4", "--out", out)
-    assert "needs one cluster a class" in refused("train", *tiny, "labels=.5", "n_clusters=4", "--out", out)
+    assert "one mass a class" in refused("train", *tiny, "prior=matched", f"n_clusters={M + 1}", "--out", out)
+    assert "needs one cluster a class" in refused("train", *tiny, "labels=.5", f"n_clusters={M + 1}", "--out", out)
     assert "seed is given twice" in refused("train", "seed=1", "seed=2", "--out", out)
     assert "give either" in refused("train", "--resume", tmp_path, "--dry-run")
     assert not out.exists()
@@ -158,14 +165,17 @@ def test_demo_says_where_the_report_is(tiny: list[str], tmp_path: Path, monkeypa
 
     configure = prepare.configure
     monkeypatch.setattr(
-        prepare, "configure", lambda words: configure([*tiny, *(w for w in words if not w.startswith("data="))])
+        prepare,
+        "configure",
+        lambda words: configure([*tiny, *(w for w in words if not w.startswith(("data=", "threads=")))]),
     )
     done = call("demo", "--seed", "1", "--out", tmp_path)
     assert done.exit_code == 0, (done.output, done.exception)
     report = tmp_path / "0001-nemgan-digits-demo-s1" / "report.html"
     assert done.stdout.splitlines()[-1] == f"open {report}"
     assert report.is_file()
-    assert "no labels used" in done.stdout and ".500 .300 .200" in done.stdout
+    assert "no labels used" in done.stdout
+    assert " ".join(f"{mass:.3f}"[1:] for mass in DEMO.masses) in done.stdout
 
 
 def test_resume_refuses_what_it_cannot_do(finished: Path, tmp_path: Path) -> None:
@@ -235,8 +245,8 @@ def test_sample_overwrites_nothing(finished: Path, tmp_path: Path) -> None:
     assert "nothing is overwritten" in refused("sample", finished, "--out", tmp_path / "a.npz")
     assert (tmp_path / "a.npz").read_text() == "mine"
     assert "not empty" in refused("sample", finished, "--out", tmp_path)
-    line = refused("sample", finished, "--mode", "3", "--out", tmp_path / "b.npz")
-    assert "no mode 3" in line and "modes 0 … 2" in line
+    line = refused("sample", finished, "--mode", M, "--out", tmp_path / "b.npz")
+    assert f"no mode {M}" in line and f"modes 0 … {M - 1}" in line
     assert "FILE.npz" in refused("sample", finished, "--out", tmp_path / "b.jpeg")
     assert sorted(os.listdir(tmp_path)) == ["a.npz"]
 
@@ -251,7 +261,7 @@ def test_predict_gives_a_row_a_sample(finished: Path, tmp_path: Path) -> None:
     found = rows(call("predict", finished, tmp_path / "x.npy").stdout)
     assert len(found) == len(test)
     for row in found:
-        p = [float(row[f"p{k}"]) for k in range(3)]
+        p = [float(row[f"p{k}"]) for k in range(M)]
         assert sum(p) == pytest.approx(1, abs=1e-5)
         assert float(row["probability"]) == p[int(row["cluster"])] == max(p)
     done = call("predict", finished, tmp_path / "x.npy", "--out", tmp_path / "new" / "x.csv")

@@ -142,7 +142,11 @@ def _compact_generator(dim: int, shape: tuple[int, ...], width: int) -> nn.Seque
         nn.Unflatten(1, (widths[0], maps[0], maps[0])),
     ]
     for channels, out in itertools.pairwise([*widths, shape[0]]):
-        layers += [nn.BatchNorm2d(channels), nn.ReLU(), nn.ConvTranspose2d(channels, out, 4, 2, 1, bias=out == shape[0])]
+        layers += [
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.ConvTranspose2d(channels, out, 4, 2, 1, bias=out == shape[0]),
+        ]
     return nn.Sequential(*layers, nn.Sigmoid())
 
 

@@ -55,6 +55,8 @@ class ConnectConfig(Section):
     steps: Steps = 400
     refresh: Count = 100
     """Steps between looking neighbours up anew, in h's features instead of in the raw samples; half that in refining."""
+    raw_share: Fraction = 0.0
+    """Share of neighbours still taken from the raw samples after that."""
     refine_steps: Steps = 200
     batch: Batch = 128
     """Pairs of neighbours a step."""

@@ -21,6 +21,7 @@ from nemgan.errors import CheckpointError, ConfigError, NemganError
 from nemgan.evaluation.evaluate import generate, predict
 from nemgan.experiments import prepare as preparing
 from nemgan.experiments import run as running
+from nemgan.experiments.config import show
 from nemgan.experiments.hooks import seconds_to_good, stopwatch
 from nemgan.experiments.outputs import rows
 from nemgan.experiments.prepare import configure, prepare
@@ -36,6 +37,8 @@ FILES = (
     "report.html",
     "result.json",
 )
+DEMO = catalog.entry("digits-demo")
+M = len(DEMO.masses)
 ISSUE_KEYS = """model data preset seed labels_used prior acc nmi ari purity macro_recall mode_purity generated_masses
     true_masses learned_prior prior_l1 seconds steps seconds_to_acc_95 versions"""
 
@@ -210,7 +213,7 @@ def test_with_some_labels_they_do_make_a_difference(
     """The test above would see a leak: where labels are disclosed, permuting them changes the weights."""
     config = configure([*tiny, "labels=.5"])
     first = run(config, out=tmp_path, quiet=True)
-    assert result(first)["labels_used"] == 125
+    assert result(first)["labels_used"] == round(DEMO.n_train * 0.5)
     swap_labels(monkeypatch, permuted)
     assert not same(first, run(config, out=tmp_path, quiet=True))
 
@@ -231,7 +234,7 @@ class Watched(Dataset):
         return super().__getattribute__(name)
 
 
-@pytest.mark.parametrize("prior", ["learned", "uniform", "[.5,.3,.2]"])
+@pytest.mark.parametrize("prior", ["learned", "uniform", show(DEMO.masses)])
 def test_no_label_is_read_between_hiding_them_and_the_end_of_training(
     prior: str, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -257,17 +260,21 @@ def test_no_label_is_read_between_hiding_them_and_the_end_of_training(
 def test_a_share_of_labels_is_a_seeded_draw(tiny: list[str]) -> None:
     found = [prepare(configure([*tiny, "labels=.1", f"seed={seed}"])) for seed in (0, 0, 1)]
     shown = [np.flatnonzero(each.train.y >= 0) for each in found]
-    assert [each.card.labels_used for each in found] == [25, 25, 25]
+    assert [each.card.labels_used for each in found] == [round(DEMO.n_train * 0.1)] * 3
     assert np.array_equal(shown[0], shown[1]) and not np.array_equal(shown[0], shown[2])
     assert np.array_equal(found[0].train.y[shown[0]], found[0].splits.train.y[shown[0]])
 
 
 def test_priors_are_settled_before_training(tiny: list[str]) -> None:
-    assert prepare(configure([*tiny, "prior=matched"])).card.prior == pytest.approx((0.5, 0.3, 0.2))
-    assert prepare(configure([*tiny, "prior=uniform"])).card.prior == pytest.approx((1 / 3,) * 3)
-    assert prepare(configure([*tiny, "prior=.2,.2,.6"])).card.prior == pytest.approx((0.2, 0.2, 0.6))
-    assert prepare(configure([*tiny, "prior=learned"])).card.prior is None
-    assert prepare(configure([*tiny, "prior=.2,.2,.2,.4", "n_clusters=4"])).card.n_clusters == 4
+    def settled(*words: str) -> Any:
+        return prepare(configure([*tiny, *words])).card
+
+    given = [0.5, *[0.5 / (M - 1)] * (M - 1)]
+    assert settled("prior=matched").prior == pytest.approx(DEMO.masses, abs=0.01)
+    assert settled("prior=uniform").prior == pytest.approx((1 / M,) * M)
+    assert settled(f"prior={show(given)}").prior == pytest.approx(given)
+    assert settled("prior=learned").prior is None
+    assert settled("n_clusters=2", "prior=.4,.6").n_clusters == 2
 
 
 def test_data_of_ones_own_is_clustered_without_labels(tiny: list[str], tmp_path: Path) -> None:
@@ -347,4 +354,4 @@ def test_rows_hold_one_mode_each_or_one_square() -> None:
 
 
 def test_preparing_needs_no_model_of_torch(tiny: list[str]) -> None:
-    assert preparing.make_model(configure(tiny), prepare(configure(tiny)).card).n_clusters == 3
+    assert preparing.make_model(configure(tiny), prepare(configure(tiny)).card).n_clusters == M

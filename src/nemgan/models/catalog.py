@@ -52,15 +52,17 @@ class Entry:
 
 
 def _connected(shape: tuple[int, ...]) -> Defaults:
-    """Our own: h learns from the data's neighbourhoods, then a compact GAN with a critic of (x, mode) pairs.
-
-    Sets of small images are small sets: features learned on a few hundred samples fit their noise, so neighbours stay
-    those of the raw samples. Vectors need a wider h to follow curved clusters.
-    """
+    """Our own: h learns from the data's neighbourhoods, then a compact GAN with a critic of (x, mode) pairs."""
     if len(shape) == 1:
-        return {"network.inverter_width": 64}
+        return {"network.inverter_width": 64}  # curved clusters need a wide h
     if shape[1] < 16:
-        return {"connect.refresh": 1_000_000}
+        # Sets of small images are small sets: features fit their noise, and long training too.
+        return {
+            "connect.steps": 250,
+            "connect.refine_steps": 100,
+            "connect.augment": 0.6,
+            "connect.raw_share": 0.5,
+        }
     return {"network.inverter_width": 24} if shape[0] == 3 else {}
 
 

@@ -49,7 +49,9 @@ def cool_down(progress: float) -> float:
 class Connection:
     """The stages of the connected inverter of ``model`` on ``pool``.
 
-    The neighbour graph lives in ``model.scratch``: positions ``neighbours`` (N, k) and their ``weights`` (N, k).
+    The neighbour graph lives in ``model.scratch``: positions ``neighbours`` (N, k) and their ``weights`` (N, k), those in
+    the raw samples followed by those in h's features. Features know more, but on few samples they make things up, and a
+    share of raw neighbours keeps them honest.
     """
 
     def __init__(self, model: NEMGAN, pool: Pool) -> None:
@@ -73,17 +75,23 @@ class Connection:
         ]
 
     def look(self, rng: torch.Generator) -> LossResult:
-        """Find the neighbours: in the raw samples at first, in h's features after that."""
+        """Find the neighbours in the raw samples, and after the first time also in h's features."""
         model, pool = self.model, self.pool
-        if model.scratch:
-            points = project(self.over_pool(model.inverter.features).cpu().numpy())
+        if not model.scratch:
+            raw = self._graph(flatten(pool.x.cpu().numpy()))
+            model.scratch.update(raw_neighbours=raw[0], raw_weights=raw[1], neighbours=raw[0], weights=raw[1])
         else:
-            points = flatten(pool.x.cpu().numpy())
+            found = self._graph(project(self.over_pool(model.inverter.features).cpu().numpy()))
+            share = self.settings.raw_share
+            model.scratch["neighbours"] = torch.cat([model.scratch["raw_neighbours"], found[0]], 1)
+            model.scratch["weights"] = torch.cat([share * model.scratch["raw_weights"], (1 - share) * found[1]], 1)
+        return NOTHING
+
+    def _graph(self, points: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
+        """Nearest neighbours of ``points`` (N, D) and their weights, both ``(N, k)`` on the device."""
         index, distance = nearest(points, self.settings.neighbours)
         weights = local_weights(index, distance)
-        model.scratch["neighbours"] = torch.from_numpy(index).to(pool.device)
-        model.scratch["weights"] = torch.from_numpy(weights).to(pool.device)
-        return NOTHING
+        return torch.from_numpy(index).to(self.pool.device), torch.from_numpy(weights).to(self.pool.device)
 
     def pairs(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Micro-mode posteriors (batch, K) of changed samples, and of a changed neighbour of each."""

@@ -157,7 +157,12 @@ def plan(stages: list[Stage], pool: Pool, seed: int) -> dict[str, object]:
         found |= {f"{stage.name}.steps": stage.steps, f"{stage.name}.phases": names}
         for phase in stage.phases:
             constants = asdict(phase.optimiser) | {"betas": list(phase.optimiser.betas)}
-            constants |= {"trains": list(phase.trains), "times": phase.times, "every": phase.every, "first": phase.first}
+            constants |= {
+                "trains": list(phase.trains),
+                "times": phase.times,
+                "every": phase.every,
+                "first": phase.first,
+            }
             if phase.schedule:
                 constants["schedule"] = [float(phase.schedule(at)) for at in (0.0, 0.25, 0.5, 0.75)]
             found |= {f"{stage.name}.{phase.name}.{key}": value for key, value in constants.items()}
