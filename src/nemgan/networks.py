@@ -98,7 +98,7 @@ def trunk(
 
 
 def _reference_trunk(shape: tuple[int, ...], deep: bool) -> tuple[nn.Sequential, int]:
-    """The released critic (64-128-256-512, strides 2-2-2-1) or, if ``deep``, the released inverter (32 … 512, to 50)."""
+    """The released critic (64 … 512, strides 2-2-2-1) or, if ``deep``, the released inverter (32 … 512, to 50)."""
     widths = [32, 64, 128, 256, 512] if deep else [64, 128, 256, 512]
     strides = [2] * 5 if deep else [2, 2, 2, 1]
     layers: list[nn.Module] = []
@@ -134,7 +134,7 @@ class Generator(nn.Module):
 
 
 def _compact_generator(dim: int, shape: tuple[int, ...], width: int) -> nn.Sequential:
-    """A linear layer to the smallest map, then 4×4 stride-2 transposed convolutions; ``width`` channels before the last."""
+    """A linear layer to the smallest map, then 4×4 stride-2 transposed convolutions, ``width`` channels at last."""
     maps = sides(shape[1])[::-1]
     widths = [width * 2 ** min(len(maps) - 2 - i, 2) for i in range(len(maps) - 1)]
     layers: list[nn.Module] = [

@@ -54,7 +54,7 @@ class ConnectConfig(Section):
     """Strength of the augmentation; 0 is none."""
     steps: Steps = 400
     refresh: Count = 100
-    """Steps between looking neighbours up anew, in h's features instead of in the raw samples; half that in refining."""
+    """Steps between looking neighbours up anew, in h's features, not the raw samples; half that in refining."""
     raw_share: Fraction = 0.0
     """Share of neighbours still taken from the raw samples after that."""
     refine_steps: Steps = 200

@@ -141,7 +141,7 @@ def test_the_paper_s_own_model_trains_with_every_loss(loss, shape):
 
 
 def test_eq_5_fits_the_prior_from_few_labels():
-    data, y = blobs(labelled=60)
+    data, _ = blobs(labelled=60)
     model = make(GAN | {"gan.steps": 250, "gan.batch": 16})
     train(model, Pool.of(data), seed=0)
     assert model.masses().numpy() == pytest.approx(MASSES, abs=0.12)

@@ -20,7 +20,7 @@ def project(points: NDArray[np.float32], dims: int = 64) -> NDArray[np.float32]:
 def flatten(x: Array, dims: int = 64) -> NDArray[np.float32]:
     """Raw samples as points: images in [0, 1] on their ``dims`` principal components, vectors standardised."""
     if x.ndim == 4:
-        return project(x.reshape(len(x), -1).astype(np.float32) / 255, dims)
+        return project((x.reshape(len(x), -1) / np.float32(255)).astype(np.float32), dims)
     scale = x.std(0)
     return np.asarray((x - x.mean(0)) / np.where(scale > 0, scale, 1), np.float32)
 

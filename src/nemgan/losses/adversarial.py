@@ -37,7 +37,8 @@ def _gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """‖∇ₓ d(x)‖₂ for each sample ``(n,)``, differentiable in the critic's parameters."""
     x = x.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
-    return torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    norms: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+    return norms
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], real: Tensor, fake: Tensor, rng: torch.Generator) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def disagreement(p: Tensor, q: Tensor) -> Tensor:
-    """−E log ⟨p, q⟩ for posteriors ``p`` and ``q`` (n, M) of neighbouring samples; zero if both are one-hot and equal."""
+    """−E log ⟨p, q⟩ for posteriors ``p`` and ``q`` (n, M) of neighbours; zero if both are one-hot and equal."""
     return -(p * q).sum(1).clamp_min(1e-8).log().mean()
 
 

@@ -106,8 +106,8 @@ class Model(nn.Module, ABC):
         n_clusters: number of clusters M that ``posterior`` tells apart and ``sample`` draws from.
         shape: shape of one sample, ``(C, H, W)`` or ``(D,)``.
         averaged: maps a network's attribute name to the attribute holding its exponential moving average.
-        scratch: tensors that training carries from step to step beside the weights (a neighbour graph). Checkpoints hold
-            them; a finished model does not.
+        scratch: tensors that training carries from step to step beside the weights (a neighbour graph). Checkpoints
+            hold them; a finished model does not.
     """
 
     conditions: Conditions
@@ -143,7 +143,7 @@ class Model(nn.Module, ABC):
         return next(self.parameters()).device
 
     def encode(self, x: Tensor) -> Tensor:
-        """Raw samples (uint8 images, float vectors) in the model's own scale: images in [0, 1], vectors standardised."""
+        """Raw samples (uint8 images, float vectors) in the model's scale: images in [0, 1], vectors standardised."""
         return x.float() / 255 if x.dtype == torch.uint8 else (x - self.offset) / self.scale
 
     def decode(self, x: Tensor) -> Tensor:

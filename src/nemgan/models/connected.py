@@ -8,7 +8,7 @@ Three steps, none of which sees a generated sample (docs/theory.md):
    clusters' masses where they are known, normalised by volume where they are not.
 3. *refine*: the same loss on the M clusters, with the merged (or known) masses as the prior.
 
-Labels, if some are disclosed, enter as a cross-entropy and as a cost of the merge; without any, that code is not reached.
+Labels, if some are disclosed, enter as a cross-entropy and as a cost of the merge; without any that code is not reached.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def cool_down(progress: float) -> float:
 class Connection:
     """The stages of the connected inverter of ``model`` on ``pool``.
 
-    The neighbour graph lives in ``model.scratch``: positions ``neighbours`` (N, k) and their ``weights`` (N, k), those in
-    the raw samples followed by those in h's features. Features know more, but on few samples they make things up, and a
-    share of raw neighbours keeps them honest.
+    The neighbour graph lives in ``model.scratch``: positions ``neighbours`` (N, k) and their ``weights`` (N, k), those
+    in the raw samples followed by those in h's features. Features know more, but on few samples they make things up,
+    and a share of raw neighbours keeps them honest.
     """
 
     def __init__(self, model: NEMGAN, pool: Pool) -> None:

@@ -111,7 +111,8 @@ class NEMGAN(Model):
 
     def invert(self, x: Tensor) -> Tensor:
         """The latent point ẑ (n, dim) of samples ``x``."""
-        return self.inverter(x)[0]
+        found: Tensor = self.inverter(x)[0]
+        return found
 
     def masses(self) -> Tensor:
         return self.merged(self.prior.masses()[None]).flatten().detach()
@@ -190,7 +191,9 @@ class Adversary:
         return self.model.generator(z), z, mode
 
     def scores(self, x: Tensor, mode: Tensor) -> Tensor:
-        return self.model.critic(x, F.one_hot(mode, self.model.n_modes).to(x.dtype) if self.model.joint else None)
+        y = F.one_hot(mode, self.model.n_modes).to(x.dtype) if self.model.joint else None
+        found: Tensor = self.model.critic(x, y)
+        return found
 
     def critic_loss(self, rng: torch.Generator) -> LossResult:
         model, gan = self.model, self.gan

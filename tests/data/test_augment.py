@@ -1,0 +1,41 @@
+"""Augmentation keeps shapes and ranges, is seeded, and knows which sets may be mirrored."""
+
+import numpy as np
+import pytest
+import torch
+
+from nemgan.data import catalog
+from nemgan.data.augment import Augmentation, fitting, mirror_ratio
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (5,)], ids=str)
+def test_shape_range_and_seed(shape):
+    x = torch.rand(16, *shape)
+    change = Augmentation(1.0, flip=True, jitter=0.1)
+    a, b = (change(x, torch.Generator().manual_seed(0)) for _ in range(2))
+    assert a.shape == x.shape and torch.equal(a, b) and not torch.equal(a, x)
+    if len(shape) == 3:
+        assert a.min() >= -1e-6 and a.max() <= 1 + 1e-6
+
+
+def test_strength_zero_changes_nothing_and_more_changes_more():
+    x = torch.rand(64, 1, 28, 28)
+    moved = [(Augmentation(s)(x, torch.Generator().manual_seed(0)) - x).abs().mean().item() for s in (0.0, 0.1, 1.0)]
+    assert moved[0] == 0 < moved[1] < moved[2]
+
+
+def test_a_symmetric_set_may_be_mirrored_and_digits_may_not():
+    rng = np.random.default_rng(0)
+    one_sided = np.zeros((300, 1, 8, 8), np.uint8)
+    one_sided[:, :, :, :3] = rng.integers(100, 255, (300, 1, 8, 3))
+    either = np.concatenate([one_sided, one_sided[..., ::-1]])
+    either = either[rng.permutation(600)]
+    assert mirror_ratio(either) < 1.1 < 1.4 < mirror_ratio(one_sided)
+    assert fitting(either).flip and not fitting(one_sided).flip
+    assert not fitting(catalog.load("digits").train.x).flip
+
+
+def test_vectors_are_jittered_by_the_scale_of_their_neighbourhoods():
+    x = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    dense, sparse = fitting(x), fitting(x[:50])
+    assert 0 < dense.jitter < sparse.jitter < 0.5

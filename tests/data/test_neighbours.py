@@ -1,0 +1,56 @@
+"""Neighbours against brute force, their weights against the definition."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemgan.data.neighbours import flatten, local_weights, nearest, project
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 40), st.integers(1, 12), st.integers(0, 1000))
+def test_nearest_are_those_of_brute_force(n, k, seed):
+    points = np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)
+    index, distance = nearest(points, k)
+    full = np.linalg.norm(points[:, None] - points[None], axis=-1)
+    np.fill_diagonal(full, np.inf)
+    k = min(k, n - 1)
+    assert index.shape == distance.shape == (n, k) and (index != np.arange(n)[:, None]).all()
+    assert np.sort(full, 1)[:, :k] == pytest.approx(distance, abs=1e-3)
+
+
+def test_twins_do_not_hide_a_point_from_itself():
+    index, distance = nearest(np.zeros((8, 2), np.float32), 3)
+    assert index.shape == (8, 3) and (index != np.arange(8)[:, None]).all() and (distance == 0).all()
+
+
+def test_weights_are_locally_scaled():
+    """The same picture ten times as large has the same weights; the nearest weighs one, all lie in (0, 1]."""
+    points = np.random.default_rng(0).normal(size=(200, 2)).astype(np.float32)
+    index, distance = nearest(points, 10)
+    weights = local_weights(index, distance)
+    assert weights[:, 0] == pytest.approx(1) and (weights > 0).all() and (weights <= 1 + 1e-6).all()
+    assert local_weights(index, 10 * distance) == pytest.approx(weights, abs=1e-3)
+
+
+def test_mutual_neighbours_weigh_the_same_from_both_sides():
+    points = np.random.default_rng(1).normal(size=(60, 2)).astype(np.float32)
+    index, distance = nearest(points, 6)
+    weights = local_weights(index, distance)
+    pairs = {(i, int(j)): w for i, row in enumerate(index) for j, w in zip(row, weights[i], strict=True)}
+    mutual = [(pair, w) for pair, w in pairs.items() if pair[::-1] in pairs]
+    assert mutual and all(pairs[pair[::-1]] == pytest.approx(w, abs=1e-5) for pair, w in mutual)
+
+
+def test_projection_keeps_distances_that_fit():
+    points = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32) @ np.ones((3, 9), np.float32)
+    inside = project(points, 4)
+    assert inside.shape == (50, 4)
+    assert np.linalg.norm(inside[0] - inside[1]) == pytest.approx(np.linalg.norm(points[0] - points[1]), rel=1e-3)
+
+
+def test_flatten_standardises_vectors_and_survives_constant_columns():
+    x = np.c_[np.arange(10.0), np.full(10, 3.0)].astype(np.float32)
+    found = flatten(x)
+    assert found[:, 0].std() == pytest.approx(1) and (found[:, 1] == 0).all()
