@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 import pytest
 from hypothesis import settings
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read once, by the first import of NumPy, torch or scikit-learn
 settings.register_profile("nemgan", deadline=None, derandomize=True)
 settings.load_profile("nemgan")
 

@@ -71,12 +71,16 @@ class Toy(Model):
             return LossResult(gap + torch.rand(()) * 0.1 * gap, {"gap": gap})  # rand: from the global generator
 
         def generate(rng: torch.Generator) -> LossResult:
-            loss = -self.critic(self.g(torch.randn(16, D, generator=rng))).mean()
+            loss = -self.critic(self.g(torch.randn(16, D, generator=rng)) + self.scratch["shift"].mean()).mean()
             return LossResult(loss, {})
 
         def weigh(rng: torch.Generator) -> LossResult:
             p = self.h(draw(rng)).softmax(1).mean(0)
             return LossResult(-(p.detach() * self.alpha.log_softmax(0)).sum(), {})
+
+        def look(rng: torch.Generator) -> LossResult:
+            self.scratch["shift"] = self.h(draw(rng)).mean(0)
+            return LossResult(torch.zeros(()), {"shift": self.scratch["shift"].sum()})
 
         def clip() -> None:
             with torch.no_grad():
@@ -86,6 +90,7 @@ class Toy(Model):
         adam = Optimiser(self.lr, (0.5, 0.9), weight_decay=0.01)
         first = Stage("split", self.steps[0], (Phase("invert", ("h",), invert, adam),), begin, end)
         phases = (
+            Phase("look", (), look, every=4),
             Phase("critic", ("critic",), criticise, adam, times=2, after=clip),
             Phase("generate", ("g",), generate, adam, every=2, schedule=lambda at: 1 - at),
             Phase("prior", ("alpha",), weigh, Optimiser(0.01, kind="rmsprop"), every=3),

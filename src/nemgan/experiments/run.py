@@ -175,15 +175,21 @@ def check_unchanged(config: Config, words: Iterable[str], folder: Path) -> None:
 
 @contextmanager
 def threads(n: int | None) -> Iterator[int]:
-    """Run with ``n`` CPU threads (as many as now where None), and put the number back."""
+    """Run with ``n`` CPU threads (as many as torch has now where None), and put the numbers back.
+
+    All libraries get the same number, for speed on a busy machine as much as for equal sums on another one.
+    """
+    import sklearn.manifold  # noqa: F401 - its pool of threads has to be loaded to be limited
+    from threadpoolctl import threadpool_limits
+
     before = torch.get_num_threads()
-    if n is not None and n != before:
-        torch.set_num_threads(n)
+    n = before if n is None else n
     try:
-        yield torch.get_num_threads()
+        with threadpool_limits(n):
+            torch.set_num_threads(n)
+            yield n
     finally:
-        if torch.get_num_threads() != before:
-            torch.set_num_threads(before)
+        torch.set_num_threads(before)
 
 
 @contextmanager

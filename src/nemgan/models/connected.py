@@ -8,7 +8,7 @@ Three steps, none of which sees a generated sample (docs/theory.md):
    clusters' masses where they are known, normalised by volume where they are not.
 3. *refine*: the same loss on the M clusters, with the merged (or known) masses as the prior.
 
-Labels, if some are disclosed, enter as a cross-entropy and as a cost of the merge; without any that code is not reached.
+Labels, if some are disclosed, enter as a cross-entropy and a cost of the merge; without any that code is not reached.
 """
 
 from __future__ import annotations
