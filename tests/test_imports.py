@@ -32,6 +32,7 @@ FLOORS = {
     "report": 4.5,
     "experiments": 5,
     "estimators": 6,
+    "terminal": 6,
     "cli": 7,
     "__main__": 8,
 }

@@ -9,7 +9,8 @@ import errno
 import functools
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
 
@@ -17,6 +18,7 @@ import typer
 
 from nemgan import __version__
 from nemgan.errors import ConfigError, NemganError
+from nemgan.terminal import masses, plain, print_pairs, print_summary, print_table, read_record
 
 if TYPE_CHECKING:
     from nemgan.experiments.config import Config
@@ -107,7 +109,7 @@ def demo(seed: Annotated[int, typer.Option(min=0, help="Seed of the run.")] = 0,
 
     typer.echo("Handwritten digits without labels, cluster sizes unknown: finding the clusters and their sizes.")
     folder = run(config, out=out, started=STARTED)
-    _summary(_record(folder))
+    print_summary(read_record(folder))
     typer.echo(f"\nopen {folder / 'report.html'}")
 
 
@@ -122,39 +124,17 @@ def data(
 
     root = catalog.data_root()
     entries = [catalog.entry(name)] if name else [catalog.entry(each) for each in catalog.names()]
-    found: list[dict[str, Any]] = [
-        {
-            "name": entry.name,
-            "summary": entry.summary,
-            "shape": list(entry.shape),
-            "classes": list(entry.class_names),
-            "masses": [round(float(mass), 4) for mass in entry.masses],
-            "n_train": entry.n_train,
-            "n_test": entry.n_test,
-            "source": entry.source,
-            "licence": entry.licence,
-            "on_disk": entry.on_disk(root),
-        }
-        for entry in entries
-    ]
+    found = [{**asdict(entry), "on_disk": entry.on_disk(root)} for entry in entries]
     if as_json:
         typer.echo(json.dumps(found[0] if name else found, indent=1, ensure_ascii=False))
     elif name:
-        _pairs(found[0])
+        print_pairs(found[0])
     else:
-        _table(
+        print_table(
             ["name", "on disk", "train", "test", "shape", "masses", "source"],
             [
-                [
-                    each["name"],
-                    "yes" if each["on_disk"] else "no",
-                    each["n_train"],
-                    each["n_test"],
-                    "×".join(map(str, each["shape"])),
-                    _masses(each["masses"]),
-                    each["source"],
-                ]
-                for each in found
+                [e.name, e.on_disk(root), e.n_train, e.n_test, "×".join(map(str, e.shape)), masses(e.masses), e.source]
+                for e in entries
             ],
         )
         typer.echo(f"\nraw files are looked for in {root} (set NEMGAN_DATA to change it); nemgan data NAME tells more")
@@ -180,7 +160,7 @@ def models(as_json: AsJson = False) -> None:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         header = ["name", "title", "conditions", "presets", "paper"]
-        _table(header, [[_text(each[key]) for key in header] for each in found])
+        print_table(header, [[plain(each[key]) for key in header] for each in found])
 
 
 @app.command()
@@ -213,14 +193,14 @@ def train(
     from nemgan.experiments.run import plan, resume_run, run
 
     if config is not None and dry_run:
-        _pairs(plan(config, out=out))
+        print_pairs(plan(config, out=out))
         return
     if resume is not None:
         folder = resume_run(resume, words, quiet=quiet, started=STARTED)
     elif config is not None:
         folder = run(config, out=out, quiet=quiet, started=STARTED)
     if not quiet:
-        _summary(_record(folder))
+        print_summary(read_record(folder))
         typer.echo("")
     typer.echo(str(folder))
 
@@ -235,7 +215,7 @@ def evaluate(run: Run, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(text, nl=False)
     else:
-        _summary(json.loads(text))
+        print_summary(json.loads(text))
 
 
 @app.command()
@@ -312,7 +292,7 @@ def doctor(as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
-        _pairs(found)
+        print_pairs(found)
 
 
 def _print_config(config: Config) -> None:
@@ -321,63 +301,6 @@ def _print_config(config: Config) -> None:
 
     for key, value in flat(config).items():
         typer.echo(f"{key}={show(value)}")
-
-
-def _record(folder: Path) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return found
-
-
-def _summary(record: Mapping[str, Any]) -> None:
-    """The record in a few lines for people."""
-
-    def number(key: str) -> str:
-        return "-" if record.get(key) is None else f"{record[key]:.3f}"
-
-    learned, true = record["learned_prior"], record["true_masses"]
-    labels = record["labels_used"]
-    typer.echo("")
-    _pairs(
-        {
-            "data": f"{record['data']}, {labels or 'no'} label{'s' if labels != 1 else ''} used",
-            "clusters found": record["n_clusters"],
-            "masses learned" if record["prior"] == "learned" else "masses given": _masses(learned),
-            "masses true": _masses(true) if true else "unknown",
-            "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
-            "purity": f"{number('purity')}   (of generated samples {number('mode_purity')})",
-            "time": f"{record['seconds']:.0f} s, {record['steps']} steps",
-        }
-    )
-
-
-def _masses(masses: Iterable[float]) -> str:
-    return " ".join(f"{mass:.3f}".lstrip("0") for mass in masses)
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key}={_text(each)}" for key, each in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_text, value)) or "none"
-    return str(value)
-
-
-def _pairs(found: Mapping[str, object]) -> None:
-    width = max(map(len, found)) + 2
-    for key, value in found.items():
-        typer.echo(f"{key:<{width}}{_text(value)}")
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Columns as wide as their widest cell; numbers to the right."""
-    cells = [list(header), *([_text(cell) for cell in row] for row in rows)]
-    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
-    for row in cells:
-        parts = [f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in zip(row, widths, right, strict=True)]
-        typer.echo("  ".join(parts).rstrip())
 
 
 if __name__ == "__main__":

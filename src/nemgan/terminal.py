@@ -1,0 +1,71 @@
+"""Plain text for people: columns, pairs, and a run's record in a few lines. Pipes and narrow terminals get the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+
+def read_record(folder: Path) -> Mapping[str, Any]:
+    """``RUN/result.json``."""
+    found: Mapping[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    return found
+
+
+def print_summary(record: Mapping[str, Any]) -> None:
+    """The record in a few lines for people."""
+
+    def number(key: str) -> str:
+        return "-" if record.get(key) is None else f"{record[key]:.3f}"
+
+    learned, true = record["learned_prior"], record["true_masses"]
+    labels = record["labels_used"]
+    typer.echo("")
+    print_pairs(
+        {
+            "data": f"{record['data']}, {labels or 'no'} label{'s' if labels != 1 else ''} used",
+            "clusters found": record["n_clusters"],
+            "masses learned" if record["prior"] == "learned" else "masses given": masses(learned),
+            "masses true": masses(true) if true else "unknown",
+            "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
+            "purity": f"{number('purity')}   (of generated samples {number('mode_purity')})",
+            "time": f"{record['seconds']:.0f} s, {record['steps']} steps",
+        }
+    )
+
+
+def masses(masses: Iterable[float]) -> str:
+    """``.700 .300``"""
+    return " ".join(f"{mass:.3f}".lstrip("0") for mass in masses)
+
+
+def plain(value: object) -> str:
+    """A value of JSON without its brackets and quotes."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}={plain(each)}" for key, each in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(plain, value)) or "none"
+    return str(value)
+
+
+def print_pairs(found: Mapping[str, object]) -> None:
+    """A line for each name and value."""
+    width = max(map(len, found)) + 2
+    for key, value in found.items():
+        typer.echo(f"{key:<{width}}{plain(value)}")
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns as wide as their widest cell; numbers to the right."""
+    cells = [list(header), *([plain(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
+    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
+    for row in cells:
+        parts = [f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in zip(row, widths, right, strict=True)]
+        typer.echo("  ".join(parts).rstrip())
