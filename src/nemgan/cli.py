@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import functools
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
@@ -45,7 +46,12 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar; pri
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line on ``argv`` (the process's own words by default) and exit."""
+    """Run the command line on ``argv`` (the process's own words by default) and exit.
+
+    Threads that wait for each other sleep rather than spin, unless the environment says otherwise: with another process
+    on the machine, spinning makes every step several times slower (docs/notebook.md). Read when torch is loaded.
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(list(argv) if argv is not None else None, prog_name="nemgan")
 
 

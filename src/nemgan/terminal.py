@@ -65,7 +65,7 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     """Columns as wide as their widest cell; numbers to the right."""
     cells = [list(header), *([plain(cell) for cell in row] for row in rows)]
     widths = [max(len(row[i]) for row in cells) for i in range(len(header))]
-    right = [all(isinstance(row[i], int | float) for row in rows) for i in range(len(header))]
+    right = [all(type(row[i]) in (int, float) for row in rows) for i in range(len(header))]
     for row in cells:
         parts = [f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in zip(row, widths, right, strict=True)]
         typer.echo("  ".join(parts).rstrip())
