@@ -20,6 +20,7 @@ FLOORS = {
     "errors": 0,
     "seeding": 0,
     "settings": 0,
+    "storage": 0.5,
     "data": 1,
     "losses": 1,
     "networks": 1,

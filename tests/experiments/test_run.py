@@ -318,7 +318,7 @@ def test_an_error_while_training_names_the_folder(
 
 
 def test_two_resumes_at_once_have_one_owner(finished: Path) -> None:
-    from nemgan.training.storage import lock
+    from nemgan.storage import lock
 
     with lock(finished), pytest.raises(CheckpointError, match="in use"):
         resume_run(finished, quiet=True)

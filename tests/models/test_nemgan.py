@@ -31,7 +31,7 @@ def blobs(n: int = 600, labelled: int = 0) -> Dataset:
 
 
 def make(overrides: dict, shape=(2,), n_clusters=3, prior=None, seed=0, **more) -> NEMGAN:
-    return catalog.create(build({**SHORT, **overrides, **more}), shape, n_clusters, prior, seed)
+    return catalog.create("nemgan", build({**SHORT, **overrides, **more}), shape, n_clusters, prior, seed)
 
 
 @pytest.fixture(scope="module")
@@ -170,5 +170,5 @@ def test_presets_build_for_every_kind_of_sample():
     for preset in catalog.entry("nemgan").presets:
         for shape in [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (5,)]:
             config = build({}, catalog.entry("nemgan").defaults(preset, shape))
-            model = catalog.create(config, shape, 3, np.full(3, 1 / 3), 0)
+            model = catalog.create("nemgan", config, shape, 3, np.full(3, 1 / 3), 0)
             assert all(torch.isfinite(p).all() for p in islice(model.parameters(), 5))

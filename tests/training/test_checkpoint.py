@@ -18,8 +18,8 @@ import pytest
 import torch
 from toy_model import Toy, run, same_state
 
+import nemgan.storage as storage
 import nemgan.training.checkpoint as checkpoint
-import nemgan.training.storage as storage
 from nemgan.errors import CheckpointError
 from nemgan.training.checkpoint import Checkpoint, load_latest, load_model, save, save_model
 

@@ -18,9 +18,9 @@ from toy_model import Toy, run, same_state, timeless
 
 import nemgan.training.checkpoint as checkpoint
 from nemgan.errors import CheckpointError
+from nemgan.storage import decode
 from nemgan.training.loop import Hook
 from nemgan.training.runtime import Stopped
-from nemgan.training.storage import decode
 
 SLOW = {"steps": (20, 60), "pause": 0.004}
 

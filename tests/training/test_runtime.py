@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from nemgan.errors import CheckpointError, ConfigError
+from nemgan.storage import decode, encode, lock, plain
 from nemgan.training.runtime import pick_device, versions
-from nemgan.training.storage import decode, encode, lock, plain
 
 
 def test_devices(monkeypatch):
@@ -47,7 +47,7 @@ def test_importing_runtime_does_not_import_torch():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="uses POSIX signals")
 def test_eight_starts_one_owner_and_a_dead_owner_is_no_owner(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from nemgan.training.storage import lock\n"
+        "import sys, time; from pathlib import Path; from nemgan.storage import lock\n"
         "try:\n with lock(Path(sys.argv[1])):\n  print('owner', flush=True); time.sleep(60)\n"
         "except Exception as error: print(error, flush=True)"
     )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemgan.errors import DataError
-from nemgan.evaluation.storage import replace
+from nemgan.storage import replace_file
 
 Array = NDArray[Any]
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C7A00", "#7F7F7F")
@@ -37,7 +37,7 @@ def grid(samples: Array, path: Path | None = None, *, clear: bool = False) -> by
     else:
         raise DataError(f"cannot draw {samples.dtype} samples of shape {samples.shape}: give uint8 (M, R, C, H, W)")
     if path is not None:
-        replace(path, png)
+        replace_file(path, png)
     return png
 
 

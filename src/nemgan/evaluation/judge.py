@@ -25,8 +25,8 @@ from torch.nn import functional as F
 
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import DataError
-from nemgan.evaluation.storage import replace
 from nemgan.seeding import isolated, numpy_generator, torch_generator
+from nemgan.storage import replace_file
 
 Array = NDArray[Any]
 VERSION = 1
@@ -196,7 +196,7 @@ def _save(path: Path, digest: str, judge: Judge) -> None:
     data = save(judge.net.state_dict(), metadata={"judge": record})
     with suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, data)
+        replace_file(path, data)
 
 
 def _load(path: Path, digest: str, net: Net) -> dict[str, Any] | None:

@@ -14,9 +14,9 @@ from nemgan.data.dataset import Splits
 from nemgan.errors import CheckpointError
 from nemgan.evaluation.evaluate import embed, generate, predict
 from nemgan.evaluation.grids import grid
-from nemgan.evaluation.storage import replace
 from nemgan.models.base import Model
 from nemgan.seeding import derive, numpy_generator, torch_generator
+from nemgan.storage import replace_file
 
 __all__ = ["collect", "grid", "save"]
 
@@ -99,6 +99,6 @@ def save(path: Path, arrays: Mapping[str, Array]) -> None:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **dict(arrays))
     try:
-        replace(path, buffer.getvalue())
+        replace_file(path, buffer.getvalue())
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror}; make room or give permission") from None

@@ -27,7 +27,7 @@ from pydantic import ValidationError
 from nemgan.data.dataset import Dataset
 from nemgan.errors import CheckpointError, ConfigError
 from nemgan.experiments.config import Config, one_line
-from nemgan.training.storage import replace_file
+from nemgan.storage import replace_file
 
 CONFIG, MODEL, RESULT, PICTURES = "config.json", "model.json", "result.json", "pictures.npz"
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,4 +149,4 @@ def make_model(config: Config, card: Card) -> Model:
         ConfigError: settings that make no model, such as modes that overlap.
     """
     prior = None if card.prior is None else np.asarray(card.prior)
-    return model_catalog.create(cast(Any, config), card.shape, card.n_clusters, prior, config.seed)
+    return model_catalog.create(config.model, config, card.shape, card.n_clusters, prior, config.seed)

@@ -180,7 +180,7 @@ def threads(n: int | None) -> Iterator[int]:
     All libraries get the same number, for speed on a busy machine as much as for equal sums on another one.
     """
     import sklearn.manifold  # noqa: F401 - its pool of threads has to be loaded to be limited
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+    from threadpoolctl import threadpool_limits
 
     before = torch.get_num_threads()
     n = before if n is None else n

@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from nemgan.models.base import Model
     from nemgan.settings import ModelSettings
 
-    class Config(ModelSettings):
-        """What ``create`` reads of a run's configuration."""
-
-        model: str
-
-
 Defaults = dict[str, Any]
 
 
@@ -124,16 +118,21 @@ def entry(name: str) -> Entry:
 
 
 def create(
-    config: Config, shape: tuple[int, ...], n_clusters: int, prior: NDArray[np.float64] | None, seed: int
+    name: str,
+    settings: ModelSettings,
+    shape: tuple[int, ...],
+    n_clusters: int,
+    prior: NDArray[np.float64] | None,
+    seed: int,
 ) -> Model:
     """A new model on the CPU with weights drawn from ``seed``; ``prior`` (M,) where masses are known, else None.
 
-    ``config`` names the model and holds its settings; ``shape`` is that of one sample.
+    ``shape`` is that of one sample.
 
     Raises:
         ConfigError: no such model, or settings that make none (modes that overlap, too few modes).
     """
-    entry(config.model)
+    entry(name)
     from nemgan.models.nemgan import NEMGAN
 
-    return NEMGAN(config, shape, n_clusters, prior, seed)
+    return NEMGAN(settings, shape, n_clusters, prior, seed)

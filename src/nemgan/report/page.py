@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 from nemgan.errors import CheckpointError
 from nemgan.evaluation.grids import PALETTE
 from nemgan.evaluation.result import Result
-from nemgan.evaluation.storage import replace
 from nemgan.report.curves import curves
 from nemgan.report.diagnosis import diagnose, percent
 from nemgan.report.figures import cards, clusters, confusion, headline, masses, settings
 from nemgan.report.pictures import pictures
 from nemgan.report.repeat import command, flat, show
+from nemgan.storage import replace_file
 
 Array = NDArray[Any]
 
@@ -43,7 +43,7 @@ def write(folder: Path) -> Path:
     path = folder / "report.html"
     html = render(result, config, _rows(folder / "metrics.jsonl"), _arrays(folder / "pictures.npz"), folder.name)
     try:
-        replace(path, html.encode())
+        replace_file(path, html.encode())
     except OSError as error:
         raise CheckpointError(f"cannot write {path}: {error.strerror}; make room or give permission") from None
     return path

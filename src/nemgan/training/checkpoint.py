@@ -24,8 +24,8 @@ from torch import Tensor, nn
 
 from nemgan import __version__
 from nemgan.errors import CheckpointError
+from nemgan.storage import decode, encode, plain, replace_file, sync_folder, write_synced
 from nemgan.training import tensors as files
-from nemgan.training.storage import decode, encode, plain, replace_file, sync_folder, write_synced
 
 FORMAT = 1
 MAX_MANIFEST = 16 << 20

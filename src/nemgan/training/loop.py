@@ -24,13 +24,13 @@ from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError, DivergedError, NemganError
 from nemgan.models.base import Model, Stage
 from nemgan.seeding import derive
+from nemgan.storage import lock
 from nemgan.training import checkpoint
 from nemgan.training.metrics import Metrics
 from nemgan.training.optimisers import fill
 from nemgan.training.progress import Progress
 from nemgan.training.runtime import Stopped, StopSignals
 from nemgan.training.stage import StageRun, at_rest, lend, part, plan, same_plan
-from nemgan.training.storage import lock
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from nemgan.errors import CheckpointError
-from nemgan.training.storage import decode, encode, plain, replace_file
+from nemgan.storage import decode, encode, plain, replace_file
 
 METRICS = "metrics.jsonl"
 

@@ -13,7 +13,7 @@ from safetensors.torch import save as _save
 from torch import Tensor
 
 from nemgan.errors import CheckpointError
-from nemgan.training.storage import decode
+from nemgan.storage import decode
 
 PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".bin")
 MAX_HEADER = 8 << 20
