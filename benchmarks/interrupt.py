@@ -39,7 +39,7 @@ def main() -> None:
         process, kills = start(cut, *words), 0
         while True:
             try:
-                process.wait(moments.uniform(0.2, 0.45) * length if kills < asked.kills else None)
+                process.wait(moments.uniform(0.1, 0.25) * length if kills < asked.kills else None)
             except subprocess.TimeoutExpired:
                 process.send_signal(signal.SIGKILL)
                 process.wait()
