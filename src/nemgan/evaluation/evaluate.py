@@ -7,8 +7,7 @@ samples that are scored is what Hungarian accuracy means; with tens of samples a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,29 +20,16 @@ from nemgan.errors import ConfigError, DataError
 from nemgan.evaluation import clustering
 from nemgan.evaluation.judge import Judge
 from nemgan.evaluation.result import Facts, Result
-from nemgan.models.base import Model
+from nemgan.models.base import Model, at_rest
 from nemgan.seeding import numpy_generator, torch_generator
 
-__all__ = ["Facts", "Result", "embed", "evaluate", "evaluating", "generate", "predict"]
+__all__ = ["Facts", "Result", "embed", "evaluate", "generate", "predict"]
 
 Array = NDArray[Any]
 BATCH = 512
 N_GENERATED = 2000
 PER_MODE = 200
 """Samples of each mode whose pairwise distances measure diversity."""
-
-
-@contextmanager
-def evaluating(model: Model) -> Iterator[None]:
-    """The model in evaluation mode and without gradients; each module's own mode is put back on exit."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def predict(model: Model, x: Array, batch: int = BATCH) -> NDArray[np.float32]:
@@ -67,7 +53,7 @@ def _apply(model: Model, x: Array, batch: int, function: Callable[[Tensor], Tens
             f"the model takes {kind} samples of shape {model.shape}, not {x.dtype} of {x.shape[1:]}: convert them"
         )
     parts = []
-    with evaluating(model):
+    with at_rest(model):
         for start in range(0, len(x), batch):
             raw = torch.tensor(x[start : start + batch], device=model.device)
             parts.append(function(model.encode(raw)).flatten(1).float().cpu().numpy())
@@ -88,7 +74,7 @@ def generate(
         raise ConfigError(f"there is no mode {cluster}: the model has modes 0 … {model.n_clusters - 1}")
     samples = [np.zeros((0, *model.shape), np.uint8 if len(model.shape) == 3 else np.float32)]
     clusters = [np.zeros(0, np.int64)]
-    with evaluating(model):
+    with at_rest(model):
         for start in range(0, n, batch):
             x, modes = model.sample(min(batch, n - start), rng, cluster)
             samples.append(model.decode(x).cpu().numpy())

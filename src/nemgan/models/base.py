@@ -13,7 +13,8 @@ The conditions under which a GAN clusters (paper, section III) are declared on t
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
@@ -168,3 +169,16 @@ class Model(nn.Module, ABC):
         self.scale: Tensor
         self.register_buffer("offset", torch.zeros(size))
         self.register_buffer("scale", torch.ones(size))
+
+
+@contextmanager
+def at_rest(model: nn.Module) -> Iterator[None]:
+    """The model in evaluation mode and without gradients; each module's mode is put back on exit."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

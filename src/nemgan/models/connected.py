@@ -27,7 +27,7 @@ from nemgan.data.neighbours import flatten, local_weights, nearest, project
 from nemgan.data.pool import Pool
 from nemgan.losses.connectivity import disagreement, imbalance
 from nemgan.merging import merge, mode_graph
-from nemgan.models.base import LossResult, Optimiser, Phase, Stage
+from nemgan.models.base import LossResult, Optimiser, Phase, Stage, at_rest
 
 if TYPE_CHECKING:
     from nemgan.models.nemgan import NEMGAN
@@ -137,15 +137,10 @@ class Connection:
         x = self.augment(self.model.encode(pool.x[pool.labelled[pick]]), rng)
         return F.nll_loss(self.model.posterior(x).clamp_min(1e-8).log(), pool.labels[pick])
 
-    @torch.no_grad()
     def over_pool(self, function: Callable[[Tensor], Tensor]) -> Tensor:
         """``function`` of every sample of the pool, unchanged, with h at rest, ``(N, …)``."""
-        inverter = self.model.inverter
-        training = inverter.training
-        inverter.eval()
-        parts = [function(self.model.encode(x)) for x in torch.split(self.pool.x, 1024)]
-        inverter.train(training)
-        return torch.cat(parts)
+        with at_rest(self.model.inverter):
+            return torch.cat([function(self.model.encode(x)) for x in torch.split(self.pool.x, 1024)])
 
     def modes(self) -> Tensor:
         """Micro-mode of every sample of the pool, ``(N,)`` int64."""

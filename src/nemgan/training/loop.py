@@ -22,7 +22,7 @@ import torch
 
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError, DivergedError, NemganError
-from nemgan.models.base import Model, Stage
+from nemgan.models.base import Model, Stage, at_rest
 from nemgan.seeding import derive
 from nemgan.storage import lock
 from nemgan.training import checkpoint
@@ -30,7 +30,7 @@ from nemgan.training.metrics import Metrics
 from nemgan.training.optimisers import fill
 from nemgan.training.progress import Progress
 from nemgan.training.runtime import Stopped, StopSignals
-from nemgan.training.stage import StageRun, at_rest, lend, part, plan, same_plan
+from nemgan.training.stage import StageRun, lend, part, plan, same_plan
 
 
 @dataclass(frozen=True)

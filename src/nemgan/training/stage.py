@@ -132,19 +132,6 @@ def lend(rng: torch.Generator, modules: list[Any]) -> Iterator[None]:
             object.__setattr__(module, "rng", own)
 
 
-@contextmanager
-def at_rest(model: Model) -> Iterator[None]:
-    """The model in evaluation mode and without gradients; each module's mode is put back on exit."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
 def plan(stages: list[Stage], pool: Pool, seed: int) -> dict[str, object]:
     """All that must be equal for a resumed training to equal an uninterrupted one, as flat JSON values.
 
