@@ -38,5 +38,5 @@ def unknown(kind: str, name: str, known: Iterable[str], error: type[NemganError]
     """
     names = sorted(known)
     close = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]!r}? " if close else ""
-    return error(f"unknown {kind} {name!r}: {hint}(known: {', '.join(names)})")
+    hint = f": did you mean {close[0]!r}?" if close else ""
+    return error(f"unknown {kind} {name!r}{hint} (known: {', '.join(names)})")

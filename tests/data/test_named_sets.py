@@ -127,7 +127,7 @@ def test_data_root_follows_the_environment(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("mnist-2-3v6-70", "unknown data set 'mnist-2-3v6-70': did you mean 'mnist-2-3v5-70'"),
+        ("mnist-2-3v6-70", "unknown data set or path 'mnist-2-3v6-70': did you mean 'mnist-2-3v5-70'"),
         ("fminst", "did you mean 'fmnist'"),
         ("./mnist", r"no file or folder mnist"),
         ("photos/cats", r"no file or folder photos/cats"),

@@ -102,3 +102,10 @@ def test_grid_of_vectors_is_a_scatter_plot() -> None:
 def test_grid_refuses_what_it_cannot_draw(shape: tuple[int, ...]) -> None:
     with pytest.raises(DataError, match="cannot draw"):
         grid(np.zeros(shape, np.uint8))
+
+
+def test_a_few_different_features_many_times_over_are_drawn():
+    """t-SNE itself would crash the process."""
+    features = np.repeat(np.eye(3, 8), 40, axis=0)
+    assert np.isfinite(flat_picture(features, 0)).all()
+    assert flat_picture(features * 0 + 5, 0).shape == (120, 2)

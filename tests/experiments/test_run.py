@@ -355,3 +355,9 @@ def test_rows_hold_one_mode_each_or_one_square() -> None:
 
 def test_preparing_needs_no_model_of_torch(tiny: list[str]) -> None:
     assert preparing.make_model(configure(tiny), prepare(configure(tiny)).card).n_clusters == M
+
+
+def test_samples_that_are_all_alike_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "same.npy", np.full((60, 1, 8, 8), 7, np.uint8))
+    with pytest.raises(NemganError, match=r"training samples of .* are identical"):
+        prepare(configure([f"data={tmp_path / 'same.npy'}", "n_clusters=2"]))

@@ -153,7 +153,7 @@ def load(name_or_path: str | Path, *, seed: int = 0, root: Path | None = None, d
     if isinstance(name_or_path, Path) or name not in _RECIPES:
         if isinstance(name_or_path, Path) or _like_path(name):
             return files.load(Path(name_or_path).expanduser(), seed)
-        raise unknown("data set", name, _RECIPES, DataError)
+        raise unknown("data set or path", name, _RECIPES, DataError)
     recipe = _RECIPES[name]
     if recipe.images is None:
         return _synthetic(name, recipe, seed)

@@ -69,20 +69,21 @@ def collect(model: Model, splits: Splits, *, seed: int) -> dict[str, Array]:
 def flat_picture(features: Array, seed: int) -> NDArray[np.float64]:
     """Features ``(n, F)`` in two dimensions ``(n, 2)`` by t-SNE started from their principal components.
 
-    Fewer than ten samples, or features that do not vary, are given by their first two principal components.
+    Fewer than ten different samples, or features that do not vary, are given by their first two principal components.
     """
     from sklearn.decomposition import PCA
     from sklearn.manifold import TSNE
 
     centred = features.astype(np.float64) - features.mean(0)
     spread = centred.std()
-    if spread == 0 or len(features) < 2:
+    few = len(np.unique(features, axis=0)) < 10  # t-SNE crashes on samples that are all alike
+    if spread <= 1e-6 * max(1.0, float(np.abs(features).max())) or len(features) < 2:
         return np.zeros((len(features), 2))
     centred /= spread
     n = min(50, *centred.shape)
     if n >= 2:
         centred = PCA(n, svd_solver="full", random_state=0).fit_transform(centred)
-    if len(features) < 10 or n < 2:
+    if few or n < 2:
         return np.pad(centred[:, :2], ((0, 0), (0, max(0, 2 - centred.shape[1]))))
     perplexity = min(30.0, (len(features) - 1) / 3)
     tsne = TSNE(2, angle=0.7, perplexity=perplexity, init="pca", random_state=derive(seed, "pictures", "tsne") % 2**32)

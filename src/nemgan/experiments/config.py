@@ -90,7 +90,7 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
     for word in words:
         key, equals, text = word.partition("=")
         if not equals or not key:
-            raise ConfigError(f"cannot read {word!r}: write key=value, for example seed=3")
+            raise ConfigError(f"cannot read {word!r}: write key=value, for example seed=3 or data=path/to/folder")
         if key not in known:
             raise _unknown_key(key, known)
         if key in found:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nemgan.data import catalog as data_catalog
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.subsets import hide_labels
-from nemgan.errors import ConfigError
+from nemgan.errors import ConfigError, DataError
 from nemgan.experiments.config import Config, build, parse_overrides
 from nemgan.experiments.folder import Card, digest
 from nemgan.models import catalog as model_catalog
@@ -76,6 +76,9 @@ def prepare(config: Config) -> Prepared:
         ConfigError, DataError: whatever is wrong with the configuration for this data.
     """
     splits = load(config)
+    if (splits.train.x == splits.train.x[0]).all():
+        n = len(splits.train)
+        raise DataError(f"all {n} training samples of {config.data} are identical: give data that vary")
     matched = splits.train.masses if config.prior == "matched" else None  # the masses are known, no label is
     if config.labels == 0:
         train = splits.train.unlabelled()

@@ -149,7 +149,7 @@ def plan(config: Config, *, out: Path = Path("runs")) -> dict[str, object]:
             "sample shape": list(card.shape),
             "labels used": card.labels_used,
             "clusters": card.n_clusters,
-            "prior": "learned" if card.prior is None else list(card.prior),
+            "prior": "learned" if card.prior is None else [round(mass, 4) for mass in card.prior],
             "stages": [f"{stage.name} ({stage.steps} steps)" for stage in stages],
             "parameters": sum(each.numel() for each in model.parameters() if each.requires_grad),
             "device": f"{device}, {n_threads} threads",

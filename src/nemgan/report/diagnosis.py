@@ -34,9 +34,13 @@ def diagnose(result: Result) -> list[Finding]:
     """Remarks on ``result``, those that ask for attention first; never empty."""
     found = [*_empty(result), *_merged_and_split(result), *_certainty(result), *_generated(result), *_masses(result)]
     if not any(finding.level == "look" for finding in found):
-        found.append(Finding("good", "Nothing stands out", "No mode is empty, merged, split, impure or collapsed."))
+        checked = "empty, merged, split, impure or collapsed" if result.acc is not None else "empty or far off its mass"
+        found.append(Finding("good", "Nothing stands out", f"No mode is {checked}."))
     if result.acc is None:
-        text = "The test split has no labels, so nothing here is measured against classes."
+        text = (
+            "The data have no labels, so whether clusters are merged, split or the ones you mean cannot be measured: "
+            "look at the pictures and compare two or three seeds. Splits that differ from seed to seed are not in the data."
+        )
         found.append(Finding("note", "No labels", text))
     order = {"look": 0, "note": 1, "good": 2}
     return sorted(found, key=lambda finding: order[finding.level])
