@@ -39,7 +39,7 @@ def diagnose(result: Result) -> list[Finding]:
     if result.acc is None:
         text = (
             "The data have no labels, so whether clusters are merged, split or the ones you mean cannot be measured: "
-            "look at the pictures and compare two or three seeds. Splits that differ from seed to seed are not in the data."
+            "look at the pictures and compare a few seeds. A split that changes with the seed is not in the data."
         )
         found.append(Finding("note", "No labels", text))
     order = {"look": 0, "note": 1, "good": 2}
