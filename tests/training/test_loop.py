@@ -289,7 +289,10 @@ def test_huge_but_finite_gradients_are_no_divergence():
         return LossResult(phase.loss(rng).loss + model.h[4].bias.sum() * 1e30, {})
 
     model.given = [replace(model.given[0], phases=(replace(phase, loss=loss),))]
+    before = model.h[0].weight.detach().clone()
     train(model, toy_pool(), seed=0)
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+    assert not torch.equal(model.h[0].weight, before)
 
 
 @pytest.mark.parametrize(

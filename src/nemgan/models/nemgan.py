@@ -118,10 +118,12 @@ class NEMGAN(Model):
         return self.merged(self.prior.masses()[None]).flatten().detach()
 
     def sample(self, n: int, rng: torch.Generator, cluster: int | None = None) -> tuple[Tensor, Tensor]:
-        alpha = self.prior.alpha.detach()
-        if cluster is not None:
-            alpha = alpha.masked_fill(self.groups != cluster, -torch.inf)
-        y = multinoulli(alpha, torch.rand(n, generator=rng, device=self.device))
+        if cluster is None:
+            y = self.prior.sample(n, rng)
+        else:
+            modes = (self.groups == cluster).nonzero().flatten()
+            y = torch.zeros(n, self.n_modes, device=self.device)
+            y[:, modes] = multinoulli(self.prior.alpha[modes], torch.rand(n, generator=rng, device=self.device))
         return self.generator_ema(self.latent.at(y, rng)), self.groups[y.argmax(1)]
 
     # how it learns
