@@ -38,9 +38,14 @@ def print_summary(record: Mapping[str, Any]) -> None:
     )
 
 
+MOST = 20
+"""Values of a list that are all shown; longer ones are summed up."""
+
+
 def masses(masses: Iterable[float]) -> str:
-    """``.700 .300``"""
-    return " ".join(f"{mass:.3f}".lstrip("0") for mass in masses)
+    """``.700 .300``, or their number and range where they are many."""
+    shown = [f"{mass:.3f}".lstrip("0") for mass in masses]
+    return " ".join(shown) if len(shown) <= MOST else f"{len(shown)} from {min(shown)} to {max(shown)}"
 
 
 def plain(value: object) -> str:
@@ -50,6 +55,8 @@ def plain(value: object) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{key}={plain(each)}" for key, each in value.items())
     if isinstance(value, list | tuple):
+        if len(value) > MOST:
+            return f"{plain(value[0])}, {plain(value[1])} … {plain(value[-1])} ({len(value)} in all)"
         return ", ".join(map(plain, value)) or "none"
     return str(value)
 

@@ -13,6 +13,7 @@ from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.download import ensure
 from nemgan.data.images import CELEBA, CIFAR10, DIGITS, FASHION_MNIST, MNIST, ImageSet
 from nemgan.data.pictures import SUFFIXES
+from nemgan.data.stacked import STACKED_MNIST
 from nemgan.data.subsets import counts_for, impose_masses, merge_classes
 from nemgan.errors import DataError, unknown
 from nemgan.seeding import derive, numpy_generator
@@ -92,6 +93,7 @@ _RECIPES: dict[str, _Recipe] = {
     "mnist": _Recipe("All ten MNIST digits, nearly balanced.", MNIST),
     "fmnist": _Recipe("All ten Fashion-MNIST classes, balanced.", FASHION_MNIST),
     "cifar-10": _Recipe("All ten CIFAR-10 classes, balanced.", CIFAR10),
+    "stacked-mnist": _Recipe("A random MNIST digit in each colour channel: 1,000 equal modes.", STACKED_MNIST),
 }
 
 

@@ -31,11 +31,20 @@ def moons(n: int, masses: Sequence[float] = (0.5, 0.5), noise: float = 0.05, see
     return _shuffled(np.concatenate([upper, lower]), counts, noise, rng, ("upper moon", "lower moon"), "moons")
 
 
+RING_MODES, RING_RADIUS, RING_SIGMA = 8, 2.0, 0.02
+
+
+def ring_centres(modes: int = RING_MODES, radius: float = RING_RADIUS) -> np.ndarray:
+    """Centres ``(modes, 2)`` of the ring's Gaussians, anticlockwise from the x axis."""
+    angle = 2 * np.pi * np.arange(modes) / modes
+    return radius * np.stack([np.cos(angle), np.sin(angle)], 1)
+
+
 def ring(
     n: int,
-    modes: int = 8,
-    radius: float = 2.0,
-    sigma: float = 0.02,
+    modes: int = RING_MODES,
+    radius: float = RING_RADIUS,
+    sigma: float = RING_SIGMA,
     masses: Sequence[float] | None = None,
     seed: int = 0,
 ) -> Dataset:
@@ -49,8 +58,7 @@ def ring(
     """
     counts = _counts(n, masses or [1 / modes] * modes, modes)
     rng = numpy_generator(seed, "ring")
-    angle = 2 * np.pi * np.repeat(np.arange(modes), counts) / modes
-    centres = radius * np.stack([np.cos(angle), np.sin(angle)], 1)
+    centres = np.repeat(ring_centres(modes, radius), counts, 0)
     names = tuple(f"{360 * k / modes:g}°" for k in range(modes))
     return _shuffled(centres, counts, sigma, rng, names, "ring")
 

@@ -63,7 +63,7 @@ def _gaussian(features: Array) -> tuple[Array, Array]:
 
 
 def kid(real: Array, fake: Array) -> float:
-    """Kernel distance of ``(N, F)`` and ``(M, F)``, N and M ≥ 2: unbiased, so about 0 (and at times below) for like sets.
+    """Kernel distance of ``(N, F)`` and ``(M, F)``, N and M ≥ 2; unbiased: about 0, at times below, for like sets.
 
     >>> x = np.array([[0.0], [1.0]])
     >>> kid(x, x)  # kernels 1 within each set; (1 + 1 + 1 + 8) / 4 between them
