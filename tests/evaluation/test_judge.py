@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits, make_moons
 
+from nemgan.data import stacked
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import DataError
 from nemgan.evaluation import judge as module
@@ -131,3 +132,20 @@ def test_shifts_move_whole_images() -> None:
     places = {tuple(image[0].nonzero()[0].tolist()) for image in shifted}
     assert places == {(row, column) for row in (5, 6, 7) for column in (5, 6, 7)}
     assert all(image.sum() == 6 for image in shifted)
+
+
+def test_stacked_digits_are_judged_channel_by_channel(quick: None) -> None:
+    x, y = load_digits(return_X_y=True)
+    x = (x.reshape(-1, 1, 8, 8) * 255 / 16).round().astype(np.uint8)
+    parts = [Dataset(x[i::2], y[i::2], tuple("0123456789"), "digits") for i in (0, 1)]
+    splits = Splits(*(stacked.stack(part, n, np.random.default_rng(n)) for part, n in zip(parts, (3, 1), strict=True)))
+    judge = judge_of(splits, 0)
+    assert judge is not None and judge.of_channels and judge.n_classes == 1000
+    found = judge.predict(splits.test.x)
+    assert judge.accuracy == (found == splits.test.y).mean() > 0.6
+    assert (stacked.digits_of(found) == stacked.digits_of(splits.test.y)).mean() > 0.85
+    features = judge.features(splits.test.x[:5])
+    assert features.shape == (5, 192)
+    grey = judge.net.features(torch.tensor(splits.test.x[:5, 1:2])).numpy()
+    np.testing.assert_allclose(features[:, 64:128], grey, rtol=1e-4, atol=1e-5)
+    assert judge.predict(splits.test.x[:0]).shape == (0,) and len(judge.features(splits.test.x[:0])) == 0

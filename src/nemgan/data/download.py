@@ -108,13 +108,13 @@ def _download(address: str, md5: str, target: Path) -> None:
     """Fetch with pooch, which writes to a temporary name and renames when the checksum is right."""
     import pooch
 
-    with _quiet(pooch.get_logger()), _bar(target.name) as bar:
+    with quiet(pooch.get_logger()), _bar(target.name) as bar:
         downloader = pooch.HTTPDownloader(progressbar=bar, timeout=20, chunk_size=1 << 16)
         pooch.retrieve(address, f"md5:{md5}", target.name, target.parent, downloader=downloader)
 
 
 @contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
+def quiet(logger: logging.Logger) -> Iterator[None]:
     before = logger.level
     logger.setLevel(logging.WARNING)
     try:

@@ -23,7 +23,7 @@ PER_MODE = 60, 10
 
 
 def digits_of(y: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Digit in each channel ``(N, 3)`` of modes ``(N,)``: mode 407 is 4 in the first, 0 in the second, 7 in the third."""
+    """Digit in each channel ``(N, 3)`` of modes ``(N,)``: mode 407 shows 4, 0 and 7."""
     return np.stack([y // DIGITS ** (CHANNELS - 1 - c) % DIGITS for c in range(CHANNELS)], 1)
 
 
@@ -42,6 +42,13 @@ def stack(digits: Dataset, per_mode: int, rng: np.random.Generator) -> Dataset:
         where = wanted == digit
         index[where] = rng.choice(np.flatnonzero(digits.y == digit), int(where.sum()))
     return Dataset(digits.x[:, 0][index], y, STACKED_MNIST.class_names, NAME)
+
+
+def channels(data: Dataset) -> Dataset:
+    """The labelled samples taken apart: their channels as grey images ``(3 N, 1, H, W)``, labelled with the digits."""
+    known = data.y >= 0
+    x, y = data.x[known], digits_of(data.y[known])
+    return Dataset(x.reshape(-1, 1, *x.shape[2:]), y.ravel(), tuple("0123456789"), f"digits of {data.name}")
 
 
 def _read(root: Path) -> Splits:

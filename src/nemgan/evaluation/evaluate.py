@@ -7,7 +7,7 @@ samples that are scored is what Hungarian accuracy means; with tens of samples a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,9 @@ from torch import Tensor
 
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import ConfigError, DataError
-from nemgan.evaluation import clustering
+from nemgan.evaluation import clustering, modes
+from nemgan.evaluation.compare import Pair, compare
+from nemgan.evaluation.extractors import Extractor, Itself, OfJudge
 from nemgan.evaluation.judge import Judge
 from nemgan.evaluation.result import Facts, Result
 from nemgan.models.base import Model, at_rest
@@ -28,8 +30,8 @@ __all__ = ["Facts", "Result", "embed", "evaluate", "generate", "predict"]
 Array = NDArray[Any]
 BATCH = 512
 N_GENERATED = 2000
-PER_MODE = 200
-"""Samples of each mode whose pairwise distances measure diversity."""
+PER_MODE, OF_ALL_MODES = 500, 10_000
+"""Samples of each mode that are compared with real ones, at most; and of all modes together."""
 
 
 def predict(model: Model, x: Array, batch: int = BATCH) -> NDArray[np.float32]:
@@ -83,7 +85,13 @@ def generate(
 
 
 def evaluate(
-    model: Model, splits: Splits, *, judge: Judge | None, facts: Facts, n_generated: int = N_GENERATED
+    model: Model,
+    splits: Splits,
+    *,
+    judge: Judge | None,
+    facts: Facts,
+    n_generated: int = N_GENERATED,
+    extractors: Sequence[Extractor] = (),
 ) -> Result:
     """Measure ``model`` on the test split and on ``n_generated`` samples of its own.
 
@@ -93,11 +101,12 @@ def evaluate(
     Args:
         judge: from ``judge_of``; None leaves out what needs one.
         facts: what the run knows of itself; its seed names the random streams.
+        extractors: give more Fréchet distances, beside the judge's and those of vectors as they are.
     """
     test, n_clusters = splits.test, model.n_clusters
     found = predict(model, test.x).argmax(1)
     rng = torch_generator(facts.seed, "evaluate", "prior", device=model.device)
-    fake, modes = generate(model, n_generated, rng)
+    fake, drawn = generate(model, n_generated, rng)
     prior = model.masses().detach().double().cpu().numpy()
     table = clustering.confusion(test.y, found, test.n_classes, n_clusters)
     scores = clustering.scores_of_counts(table)
@@ -105,10 +114,14 @@ def evaluate(
     learned = _by_class(prior, of_cluster, test.n_classes)
     true = next((data.masses for data in (splits.train, splits.test) if (data.y >= 0).any()), None)
     judged = judge.predict(fake) if judge is not None else None
-    right = of_cluster[modes] == judged if of_cluster is not None and judged is not None else None
+    right = of_cluster[drawn] == judged if of_cluster is not None and judged is not None else None
     found_masses = _shares(found, n_clusters)
     fake_found = _shares(predict(model, fake).argmax(1), n_clusters)
     known = int(table.sum())
+    own = ([OfJudge(judge)] if judge is not None else []) + ([Itself()] if test.kind == "vector" else [])
+    pairs = _pairs(model, test, found, facts.seed) if own or extractors else []
+    compared = [compare(each, splits, fake, pairs, facts.seed) for each in (*own, *extractors)]
+    fidelity = tuple(each for each in compared if each is not None)
     return Result(
         model=facts.model,
         data=facts.data,
@@ -138,11 +151,13 @@ def evaluate(
         confusion=tuple(map(tuple, table.tolist())) if of_cluster is not None else None,
         cluster_masses=_floats(prior),
         found_masses=_floats(found_masses),
-        mode_purities=_means(right, modes, n_clusters) if right is not None else None,
-        mode_diversity=_diversity(model, test, found, judge, facts.seed) if judge is not None else None,
+        mode_purities=_means(right, drawn, n_clusters) if right is not None else None,
+        mode_diversity=fidelity[0].diversity_by_cluster if judge is not None and fidelity else None,
         generated_vs_found_l1=float(np.abs(fake_found - found_masses).sum()),
         confidence=_confidence(model),
         metrics=_full_names(known, len(test), n_generated, judge),
+        fidelity=fidelity,
+        modes=modes.count(splits, lambda n: _more(model, n, facts.seed), judge, judged),
     )
 
 
@@ -162,24 +177,21 @@ def _by_class(prior: Array, of_cluster: Array | None, n_classes: int) -> Array:
     return np.concatenate([masses, prior[left]])
 
 
-def _diversity(model: Model, test: Dataset, found: Array, judge: Judge, seed: int) -> tuple[float | None, ...]:
-    """Per cluster: mean pairwise distance of generated samples over that of its real ones, in the judge's features."""
-    ratios: list[float | None] = []
+def _pairs(model: Model, test: Dataset, found: Array, seed: int) -> list[Pair]:
+    """Of each cluster, up to 500 real test samples that were put in it and as many samples of its mode."""
+    most = max(20, min(PER_MODE, OF_ALL_MODES // model.n_clusters))
+    pairs = []
     for cluster in range(model.n_clusters):
         real = np.flatnonzero(found == cluster)
-        pick = numpy_generator(seed, "evaluate", "real", cluster).permutation(real)[:PER_MODE]
+        pick = numpy_generator(seed, "evaluate", "real", cluster).permutation(real)[:most]
         rng = torch_generator(seed, "evaluate", "mode", cluster, device=model.device)
-        fake, _ = generate(model, PER_MODE, rng, cluster)
-        spread = _spread(judge.features(test.x[pick])) if len(pick) > 1 else 0.0
-        ratios.append(_spread(judge.features(fake)) / spread if spread > 0 else None)
-    return tuple(ratios)
+        pairs.append((test.x[pick], generate(model, len(pick), rng, cluster)[0]))
+    return pairs
 
 
-def _spread(features: Array) -> float:
-    """Mean Euclidean distance between two of the rows of ``features`` ``(n, F)``, n ≥ 2."""
-    from scipy.spatial.distance import pdist
-
-    return float(pdist(features.astype(np.float64)).mean())
+def _more(model: Model, n: int, seed: int) -> Array:
+    """``n`` samples from the prior, for a protocol that asks for a number of its own."""
+    return generate(model, n, torch_generator(seed, "evaluate", "modes", device=model.device))[0]
 
 
 def _shares(index: Array, size: int) -> NDArray[np.float64]:
@@ -220,8 +232,11 @@ def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None) -> d
         "prior_l1": "L1 distance (sum of absolute differences) of learned prior and true masses",
         "generated_vs_found_l1": f"L1 distance of the clusters the model finds in its own samples (n={n_generated}) "
         f"and in the test split (n={n_test})",
-        "mode_diversity": f"mean pairwise distance of {PER_MODE} generated samples of a mode, divided by that of up to "
-        f"{PER_MODE} real test samples of the found cluster, in the judge's 64 features",
+        "mode_diversity": "mean pairwise distance of generated samples of a mode, divided by that of as many real test "
+        f"samples of the found cluster (up to {PER_MODE}), in the judge's features",
+        "fidelity": "Fréchet distance (fd; fd_real: of training samples), KID, precision, recall, density, coverage "
+        "and mean Fréchet distance within clusters (icfd), of generated and test samples, by extractor",
+        "modes": "modes of the data that generated samples cover, KL(generated ‖ true) in nats, share within 3 sigma",
         "judge_accuracy": f"accuracy of the independent classifier, {where}",
         "confidence": "share of the clustering's entropy on which neighbouring training samples agree (no labels)",
         "seconds": "seconds of training",

@@ -23,6 +23,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nemgan.data import stacked
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import DataError
 from nemgan.seeding import isolated, numpy_generator, torch_generator
@@ -83,20 +84,26 @@ class Judge:
         shape: shape of one sample.
         n_classes: number of classes it tells apart.
         accuracy: on the labelled samples of the test split; None where there are none.
+        of_channels: it is a judge of digits that looks at each colour channel apart (stacked MNIST); its class is the
+            mode that the three digits make, its features are those of the three.
     """
 
     net: Net
     shape: tuple[int, ...]
     n_classes: int
     accuracy: float | None
+    of_channels: bool = False
 
     def predict(self, x: Array) -> NDArray[np.int64]:
         """Class ``(N,)`` of raw samples as in a data set: uint8 images ``(N, C, H, W)``, float32 vectors ``(N, D)``."""
-        classes: NDArray[np.int64] = self._run(x, self.net).argmax(1).astype(np.int64)
+        logits = self._run(x, self.net)
+        if self.of_channels:
+            return stacked.mode_of(logits.reshape(len(x), stacked.CHANNELS, stacked.DIGITS).argmax(2).astype(np.int64))
+        classes: NDArray[np.int64] = logits.argmax(1).astype(np.int64)
         return classes
 
     def features(self, x: Array) -> NDArray[np.float32]:
-        """Penultimate features ``(N, 64)`` of raw samples."""
+        """Penultimate features ``(N, 64)`` of raw samples; ``(N, 192)`` where each channel is looked at apart."""
         return self._run(x, self.net.features)
 
     def _run(self, x: Array, function: Any) -> NDArray[np.float32]:
@@ -105,9 +112,12 @@ class Judge:
             raise DataError(
                 f"the judge takes {np.dtype(wanted)} samples of shape {self.shape}, not {x.dtype} of {x.shape[1:]}"
             )
+        n = len(x)
+        x = x.reshape(-1, 1, *self.shape[1:]) if self.of_channels else x
         with torch.no_grad():
             parts = [function(torch.tensor(x[i : i + 512])).numpy() for i in range(0, max(len(x), 1), 512)]
-        return np.concatenate(parts)
+        found: NDArray[np.float32] = np.concatenate(parts)
+        return found.reshape(n, found.shape[1] * (self.shape[0] if self.of_channels else 1))
 
 
 def judge_of(splits: Splits, seed: int, cache: Path | None = None) -> Judge | None:
@@ -121,6 +131,8 @@ def judge_of(splits: Splits, seed: int, cache: Path | None = None) -> Judge | No
     known = splits.train.y >= 0
     if len(np.unique(splits.train.y[known])) < 2:
         return None
+    if splits.train.name == stacked.NAME:
+        return _judge_of_stacked(splits, seed, cache)
     train = splits.train.take(known)
     if len(train) > MOST_SAMPLES:
         keep = numpy_generator(seed, "judge", "subset").choice(len(train), MOST_SAMPLES, replace=False)
@@ -140,6 +152,17 @@ def judge_of(splits: Splits, seed: int, cache: Path | None = None) -> Judge | No
     if path is not None:
         _save(path, digest, judge)
     return judge
+
+
+def _judge_of_stacked(splits: Splits, seed: int, cache: Path | None) -> Judge | None:
+    """A judge of the digits in the channels: a classifier of 1,000 classes would have 60 samples of each."""
+    digits = judge_of(Splits(stacked.channels(splits.train), stacked.channels(splits.test)), seed, cache)
+    if digits is None:
+        return None
+    judge = Judge(digits.net, splits.test.shape, stacked.MODES, None, of_channels=True)
+    known = splits.test.y >= 0
+    right = judge.predict(splits.test.x[known]) == splits.test.y[known]
+    return replace_field(judge, accuracy=float(right.mean()) if known.any() else None)
 
 
 def _train(net: Net, data: Dataset, seed: int) -> None:

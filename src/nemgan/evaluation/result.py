@@ -40,14 +40,74 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
-@checked(frozen=True, config=ConfigDict(extra="forbid", strict=True, allow_inf_nan=False))
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+@checked(frozen=True, config=_STRICT)
+class Fidelity:
+    """How near generated samples are to test samples in one extractor's features (formulas: ``fidelity.py``).
+
+    Attributes:
+        extractor: its name; figures of different extractors do not compare.
+        extractor_accuracy: on the test split, where it was trained on the data.
+        n: samples on each side; figures of different n do not compare.
+        fd: Fréchet distance; fd_real is that of as many real training samples, the floor.
+        kid: unbiased kernel distance.
+        precision, recall, density, coverage: None for five samples or fewer.
+        icfd: mean of ``fd_by_cluster`` over the clusters that have one.
+        fd_by_cluster: FD of a mode's samples and the test samples found in its cluster.
+        diversity_by_cluster: mean pairwise distance of a mode's samples over that of its real ones.
+        n_by_cluster: samples on each side of the two above.
+    """
+
+    extractor: str
+    extractor_accuracy: float | None
+    n: int
+    fd: float
+    fd_real: float
+    kid: float
+    precision: float | None
+    recall: float | None
+    density: float | None
+    coverage: float | None
+    icfd: float | None
+    fd_by_cluster: tuple[float | None, ...]
+    diversity_by_cluster: tuple[float | None, ...]
+    n_by_cluster: tuple[int, ...]
+
+    def name(self, figure: str) -> str:
+        """A figure's name with what it depends on: ``fd (judge features, 2,000 samples)``."""
+        return f"{figure} ({self.extractor} features, {self.n:,} samples)"
+
+
+@checked(frozen=True, config=_STRICT)
+class Modes:
+    """How many of the data's modes ``n`` generated samples cover (protocols: ``modes.py``).
+
+    Attributes:
+        covered, of: modes that occur among the samples, and modes there are.
+        kl: KL(generated ‖ true) of the shares of the modes, in nats.
+        within: share of samples within 3 standard deviations of a mode's centre; None where modes have none.
+        told_by: who says which mode a sample shows.
+    """
+
+    covered: int
+    of: int
+    kl: float
+    within: float | None
+    n: int
+    told_by: str
+
+
+@checked(frozen=True, config=_STRICT)
 class Result:
     """One run's figures. ``metrics`` gives each its full name; None is "not known", usually for want of labels.
 
     By class (in the data's order, then clusters no class was left for): ``learned_prior``; without labels it is by
     cluster. By class: ``generated_masses``, ``true_masses``, rows of ``confusion``. By cluster, numbered as in
     ``nemgan sample --mode``: ``cluster_masses``, ``found_masses``, ``class_of_cluster`` (−1 = none left),
-    ``mode_purities``, ``mode_diversity``, columns of ``confusion``.
+    ``mode_purities``, ``mode_diversity``, columns of ``confusion``. ``fidelity`` has one entry an extractor,
+    the judge's first where there is one.
     """
 
     model: str
@@ -85,6 +145,8 @@ class Result:
     generated_vs_found_l1: float
     confidence: float | None
     metrics: dict[str, str]
+    fidelity: tuple[Fidelity, ...] = ()
+    modes: Modes | None = None
     schema_version: Literal[1] = 1
 
     def to_json(self) -> str:
