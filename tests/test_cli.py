@@ -220,6 +220,9 @@ def test_evaluate_prints_the_runs_own_record(finished: Path) -> None:
     again = json.loads(call("evaluate", finished, "--json").stdout)
     assert again == record
     assert "accuracy" in call("evaluate", finished).stdout
+    assert "unknown extractor 'incepton': did you mean 'inception'?" in refused(
+        "evaluate", finished, "--extractor", "incepton"
+    )
 
 
 def test_sample_writes_an_array_a_picture_or_a_folder(finished: Path, tmp_path: Path) -> None:

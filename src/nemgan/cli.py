@@ -213,11 +213,18 @@ def train(
 
 @app.command()
 @verb
-def evaluate(run: Run, as_json: AsJson = False) -> None:
+def evaluate(
+    run: Run,
+    extractor: Annotated[
+        list[str] | None,
+        typer.Option(help="Distances in these features too: efficientnet-lite0, inception.", show_default=False),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Evaluate a finished run again."""
     from nemgan.experiments.run import evaluate_run
 
-    text = evaluate_run(run).to_json()
+    text = evaluate_run(run, extractor or ()).to_json()
     if as_json:
         typer.echo(text, nl=False)
     else:

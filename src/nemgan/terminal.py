@@ -33,9 +33,19 @@ def print_summary(record: Mapping[str, Any]) -> None:
             "masses true": masses(true) if true else "unknown",
             "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
             "purity": f"{number('purity')}   (of generated samples {number('mode_purity')})",
+            **{_of(each): _distances(each) for each in record.get("fidelity", ())},
             "time": f"{record['seconds']:.0f} s, {record['steps']} steps",
         }
     )
+
+
+def _of(fidelity: Mapping[str, Any]) -> str:
+    return f"{fidelity['extractor']} features"
+
+
+def _distances(fidelity: Mapping[str, Any]) -> str:
+    inside = "" if fidelity["icfd"] is None else f", within clusters {fidelity['icfd']:.2f}"
+    return f"Fréchet distance {fidelity['fd']:.2f}{inside}   ({fidelity['n']:,} samples; real ones {fidelity['fd_real']:.2f})"
 
 
 MOST = 20

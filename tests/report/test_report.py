@@ -16,9 +16,11 @@ from made_up import CONFIG, UNLABELLED, record
 
 from nemgan import report
 from nemgan.errors import CheckpointError
+from nemgan.evaluation.result import Fidelity, Modes
 from nemgan.report.charts import Line, line_chart, scatter, short, ticks
 from nemgan.report.curves import curves
 from nemgan.report.diagnosis import diagnose, percent
+from nemgan.report.figures import cards
 from nemgan.report.repeat import command, flat
 
 MakeRun = Callable[..., Path]
@@ -385,3 +387,14 @@ def test_scatter_keeps_aspect_and_marks_the_odd() -> None:
     assert (width - 24) / (height - 24) == pytest.approx(2, rel=0.01)
     assert drawing.count("<circle") == 1 and 'class="dots c1"' in drawing  # colour 9 comes round to 1
     assert [int(tag) for tag in re.findall(r">(\d+)</text>", drawing)] == [0, 1, 9]
+
+
+def test_distances_and_modes_have_cards_that_name_extractor_and_count() -> None:
+    fidelity = Fidelity("judge", 0.99, 2000, 1.234, 0.05, 0.01, 0.9, 0.8, 0.95, None, 2.5, (2.5,), (0.9,), (500,))
+    made = record(fidelity=(fidelity,), modes=Modes(7, 8, 0.02, 0.96, 2500, "the nearest centre"))
+    found = {short: (value, full) for short, value, full in cards(made)}
+    value, full = found["Fréchet, judge"]
+    assert value == "1.23" and "judge features, 2,000 samples" in full and "training samples: 0.05" in full
+    assert "recall 0.8" in full and "icfd 2.5" in full and "coverage" not in full
+    assert found["Modes covered"][0] == "7 of 8" and "2,500" in found["Modes covered"][1]
+    assert "Modes covered" not in {short for short, *_ in cards(record())}

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from nemgan.data.dataset import Splits
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError
 from nemgan.evaluation.evaluate import Facts, Result, evaluate
+from nemgan.evaluation.extractors import Extractor, extractor
 from nemgan.evaluation.judge import judge_of
 from nemgan.evaluation.pictures import collect, save
 from nemgan.experiments import hooks
@@ -114,16 +115,21 @@ def load_run(folder: Path) -> tuple[Config, Model]:
     return config, model.to(pick_device(config.device)).eval()
 
 
-def evaluate_run(folder: Path) -> Result:
+def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
     """Evaluate a finished run again, and write its record if it has none; what training cost is taken from the model.
+
+    Args:
+        extractors: names (``evaluation/extractors.py``) of features for more Fréchet distances.
 
     Raises:
         CheckpointError, DataError: as for ``load_run``, and for data that cannot be read.
+        ConfigError: an extractor that is unknown or not installed.
     """
     folder = Path(folder)
+    ready = [extractor(name) for name in extractors]
     config, model = load_run(folder)
     with threads(config.threads), named(folder):
-        result = measure(config, model, load(config), folder)
+        result = measure(config, model, load(config), folder, ready)
         if not (folder / RESULT).exists():
             write_text(folder / RESULT, result.to_json())
     return result
@@ -238,7 +244,7 @@ def _finish(
     write_report(folder)
 
 
-def measure(config: Config, model: Model, splits: Splits, folder: Path) -> Result:
+def measure(config: Config, model: Model, splits: Splits, folder: Path, extractors: Sequence[Extractor] = ()) -> Result:
     """The record of a trained model. The judge and every score are made here, after training, and go nowhere else."""
     cost = load_model(model, folder)
     facts = Facts(
@@ -254,4 +260,4 @@ def measure(config: Config, model: Model, splits: Splits, folder: Path) -> Resul
         versions={name: str(value) for name, value in versions(config.device).items()},
     )
     judge = judge_of(splits, JUDGE_SEED, data_root() / "judges")
-    return evaluate(model, splits, judge=judge, facts=facts)
+    return evaluate(model, splits, judge=judge, facts=facts, extractors=extractors)

@@ -80,11 +80,28 @@ def cards(result: Result) -> list[tuple[str, str, str]]:
         ("To accuracy .95", "seconds_to_acc_95", _duration),
         ("Steps", "steps", "{:,}".format),
     ]
-    return [
+    found = [
         (short, show(getattr(result, key)), result.metrics.get(key, key))
         for short, key, show in wanted
         if getattr(result, key) is not None
     ]
+    return found + _distances(result)
+
+
+def _distances(result: Result) -> list[tuple[str, str, str]]:
+    """Cards of the generated samples' distances, one an extractor, and of the modes that they cover."""
+    found = []
+    for each in result.fidelity:
+        others = {key: getattr(each, key) for key in ("kid", "precision", "recall", "density", "coverage", "icfd")}
+        beside = ", ".join(f"{key} {value:.3g}" for key, value in others.items() if value is not None)
+        full = f"{each.name('Fréchet distance')}; as many real training samples: {each.fd_real:.3g}; {beside}"
+        found.append((f"Fréchet, {each.extractor}", f"{each.fd:.2f}", full))
+    if result.modes is not None:
+        modes = result.modes
+        within = "" if modes.within is None else f", {percent(modes.within)} within 3 sigma"
+        full = f"modes among {modes.n:,} generated samples, told by {modes.told_by}; KL {modes.kl:.3g} nats{within}"
+        found.append(("Modes covered", f"{modes.covered:,} of {modes.of:,}", full))
+    return found
 
 
 def _duration(seconds: float) -> str:
