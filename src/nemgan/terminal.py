@@ -45,7 +45,9 @@ def _of(fidelity: Mapping[str, Any]) -> str:
 
 def _distances(fidelity: Mapping[str, Any]) -> str:
     inside = "" if fidelity["icfd"] is None else f", within clusters {fidelity['icfd']:.2f}"
-    return f"Fréchet distance {fidelity['fd']:.2f}{inside}   ({fidelity['n']:,} samples; real ones {fidelity['fd_real']:.2f})"
+    return (
+        f"Fréchet distance {fidelity['fd']:.2f}{inside}   (n={fidelity['n']}; real samples {fidelity['fd_real']:.2f})"
+    )
 
 
 MOST = 20

@@ -53,7 +53,9 @@ def count(splits: Splits, draw: Callable[[int], Array], judge: Judge | None, jud
         return None
     told_by = "the judge"
     if train.name == stacked.NAME:
-        judged, told_by = judge.predict(draw(STACKED_SAMPLES)), "the judge of digits, each colour channel apart"
+        judged = judge.predict(draw(STACKED_SAMPLES))
+        digit = "" if judge.accuracy is None else f", about {judge.accuracy ** (1 / stacked.CHANNELS):.3f} right a digit"
+        told_by = f"the judge of digits, each colour channel apart{digit}"
     shares = train.masses
     return Modes(
         covered=len(np.unique(judged[shares[judged] > 0])),
