@@ -46,7 +46,19 @@ def refused(*words: object) -> str:
 def test_help_names_every_verb() -> None:
     done = call("--help")
     assert done.exit_code == 0
-    for word in ("demo", "data", "models", "train", "evaluate", "sample", "predict", "report", "doctor", "--version"):
+    for word in (
+        "demo",
+        "data",
+        "models",
+        "train",
+        "evaluate",
+        "sample",
+        "predict",
+        "report",
+        "reproduce",
+        "doctor",
+        "--version",
+    ):
         assert word in done.stdout
 
 

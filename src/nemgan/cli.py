@@ -289,6 +289,49 @@ def report(run: Run) -> None:
 
 @app.command()
 @verb
+def reproduce(
+    name: Annotated[
+        str | None,
+        typer.Argument(help="table-1, figure-3, zero-labels, …; all of them by default.", show_default=False),
+    ] = None,
+    show: Annotated[bool, typer.Option("--show", help="Run nothing, show what is stored.")] = False,
+    budget: Annotated[str, typer.Option(help="quick: minutes a run; full: as published.")] = "quick",
+    seeds: Annotated[str | None, typer.Option(help="Such as 0,1 or 0-4.", show_default=False)] = None,
+    write: Annotated[
+        Path | None, typer.Option(metavar="FILE.md", help="Run nothing, write the tables here.", show_default=False)
+    ] = None,
+    results: Annotated[
+        Path | None, typer.Option(help="Folder of records (NEMGAN_RESULTS).", show_default="benchmarks/results")
+    ] = None,
+    out: Out = Path("runs"),
+    jobs: Annotated[int, typer.Option(min=1, help="Runs at once, one thread each.")] = 1,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="End a run that takes longer.", show_default=False)
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Run finished cells too.")] = False,
+) -> None:
+    """Run and show a table or figure of the paper."""
+    from nemgan.experiments.reproduce import command
+
+    asked = command.ask(name, budget, seeds, results)
+    if write is not None:
+        command.write(asked, write)
+        typer.echo(str(write))
+        return
+    if not show:
+        if name is None:
+            raise ConfigError(f"say what to run (or --show): {', '.join(asked.names)}")
+        for line in command.run(asked, out, jobs=jobs, minutes=minutes, again=again):
+            typer.echo(line)
+    for table in command.tables(asked):
+        typer.echo(f"\n{table.title}\n")
+        print_table(table.header, table.rows)
+        for note in (*table.notes, *table.pictures):
+            typer.echo(f"  {note}")
+
+
+@app.command()
+@verb
 def doctor(as_json: AsJson = False) -> None:
     """Show versions, threads, devices, data on disk."""
     from nemgan.data import catalog

@@ -54,7 +54,9 @@ def count(splits: Splits, draw: Callable[[int], Array], judge: Judge | None, jud
     told_by = "the judge"
     if train.name == stacked.NAME:
         judged = judge.predict(draw(STACKED_SAMPLES))
-        digit = "" if judge.accuracy is None else f", about {judge.accuracy ** (1 / stacked.CHANNELS):.3f} right a digit"
+        digit = (
+            "" if judge.accuracy is None else f", about {judge.accuracy ** (1 / stacked.CHANNELS):.3f} right a digit"
+        )
         told_by = f"the judge of digits, each colour channel apart{digit}"
     shares = train.masses
     return Modes(

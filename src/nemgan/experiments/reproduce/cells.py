@@ -1,0 +1,98 @@
+"""Cells and their records: one run of one model on one data set with one seed, one JSON line each.
+
+A results file is appended to and never rewritten. The last record of a cell counts, but a failure never hides an
+earlier success; a line cut short by a crash is passed over. Records of ``benchmarks/results/quality.jsonl`` are such
+records, whoever wrote them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import nemgan
+from nemgan.errors import ConfigError
+
+Record = Mapping[str, Any]
+CODE = ("data", "evaluation", "losses", "models", "training", "*.py")
+"""What of the package makes a run what it is."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run: ``settings`` are ``key=value`` words beside model, data and seed; their order does not matter."""
+
+    model: str
+    data: str
+    seed: int
+    settings: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", tuple(sorted(self.settings)))
+
+    def words(self) -> list[str]:
+        """What ``nemgan train`` is given; one thread, so that cells can run side by side and repeat exactly."""
+        return [f"model={self.model}", f"data={self.data}", f"seed={self.seed}", "threads=1", *self.settings]
+
+    def __str__(self) -> str:
+        return " ".join([self.model, self.data, f"s{self.seed}", *self.settings])
+
+
+def cell_of(record: Record) -> Cell:
+    """The cell that a record is of."""
+    return Cell(str(record["model"]), str(record["data"]), int(record["seed"]), tuple(record.get("settings", ())))
+
+
+def failed(record: Record) -> bool:
+    return "failed" in record
+
+
+def read(path: Path) -> dict[Cell, Record]:
+    """The record that counts of every cell in the file; none where there is no file.
+
+    Raises:
+        ConfigError: the file cannot be read.
+    """
+    found: dict[Cell, Record] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot read {path} ({getattr(error, 'strerror', None) or 'not text'})") from None
+    for line in lines:
+        try:
+            record = json.loads(line)
+            cell = cell_of(record)
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+        if not (failed(record) and cell in found and not failed(found[cell])):
+            found[cell] = record
+    return found
+
+
+def append(path: Path, record: Record) -> None:
+    """Add one record; a line is written at once, so processes that append to one file do not mix."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+    with path.open("ab", buffering=0) as file:
+        file.write(line.encode())
+
+
+def todo(cells: Iterable[Cell], records: Mapping[Cell, Record]) -> list[Cell]:
+    """The cells, each once, that have no record or failed."""
+    return [cell for cell in dict.fromkeys(cells) if cell not in records or failed(records[cell])]
+
+
+@lru_cache(maxsize=1)
+def code() -> str:
+    """Names the code that runs are made by, 12 hexadecimal digits: results of different code are not mixed unseen."""
+    root = Path(nemgan.__file__).parent
+    digest = hashlib.blake2b(digest_size=6)
+    for part in CODE:
+        for path in sorted(root.glob(part) if part.endswith(".py") else (root / part).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()

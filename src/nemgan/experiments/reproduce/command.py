@@ -1,0 +1,77 @@
+"""``nemgan reproduce``: run what is missing of a target, show its tables, write the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from nemgan.errors import ConfigError, unknown
+from nemgan.experiments.reproduce import page
+from nemgan.experiments.reproduce.cells import todo
+from nemgan.experiments.reproduce.runner import describe, run_all, train
+from nemgan.experiments.reproduce.tables import Store, Table
+from nemgan.experiments.reproduce.targets import BUDGETS, TARGETS, Target, parse_seeds, results_folder, target
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a call is about."""
+
+    targets: tuple[Target, ...]
+    budget: str
+    seeds: Sequence[int] | None
+    store: Store
+
+    @property
+    def names(self) -> list[str]:
+        return [each.name for each in self.targets]
+
+
+def ask(name: str | None, budget: str, seeds: str | None, results: Path | None) -> Asked:
+    """Check the words of a call.
+
+    Raises:
+        ConfigError: no such target or budget, or seeds that cannot be read.
+    """
+    if budget not in BUDGETS:
+        raise unknown("budget", budget, BUDGETS)
+    targets = tuple(TARGETS.values()) if name is None else (target(name),)
+    return Asked(targets, budget, parse_seeds(seeds), Store(results_folder(results)))
+
+
+def run(asked: Asked, runs: Path, *, jobs: int, minutes: float | None, again: bool) -> Iterator[str]:
+    """Run the cells that have no record and draw the figures; a line for every step. Records are stored as they come.
+
+    Raises:
+        ConfigError: the folder of results cannot be written.
+    """
+    for each in asked.targets:
+        cells = each.cells(asked.budget, asked.seeds)
+        path = asked.store.path(each.results)
+        missing = len(cells) if again else len(todo(cells, asked.store.records(each.results)))
+        yield f"{each.name}: {len(cells) - missing} of {len(cells)} cells are done; records go to {path}"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(f"cannot write {path} ({error.strerror}): give another --results") from None
+        made = run_all(cells, path, runs, jobs=jobs, again=again, run=partial(train, minutes=minutes))
+        for count, (cell, record) in enumerate(made, 1):
+            yield f"{count}/{missing} {describe(cell, record)}"
+        if each.draw is not None:
+            fresh = Store(asked.store.folder)
+            for picture in each.draw(fresh, runs, asked.budget, asked.seeds):
+                yield f"drew {picture}"
+
+
+def tables(asked: Asked) -> Iterator[Table]:
+    """The tables of all targets asked for, from what is stored now."""
+    store = Store(asked.store.folder)
+    for each in asked.targets:
+        yield from each.tables(store, asked.budget, asked.seeds)
+
+
+def write(asked: Asked, path: Path) -> None:
+    """Write the page of all targets asked for."""
+    page.write(path, asked.targets, asked.store, asked.budget, asked.seeds)

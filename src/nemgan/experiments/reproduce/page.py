@@ -1,0 +1,36 @@
+"""``docs/reproduction.md``: every table from stored records, written by ``nemgan reproduce --write FILE``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from nemgan.experiments.folder import write_text
+from nemgan.experiments.reproduce.tables import Store, markdown
+from nemgan.experiments.reproduce.targets import Target
+
+HEAD = """# What comes out
+
+Written by `nemgan reproduce --write docs/reproduction.md` from the records in `benchmarks/results`; do not edit.
+`nemgan reproduce NAME` runs what is missing of one table or figure and shows it, `--show` only shows it.
+
+Means ± standard deviation over seeds. "Paper" is what Mishra, Jayendran and Prathosh (2020) print; a row of theirs that
+no labelling can have is marked. A dash is a run that was not made; failed runs are counted as failed.
+"""
+
+
+def render(targets: Iterable[Target], store: Store, budget: str, seeds: Sequence[int] | None, pictures: str) -> str:
+    """The page as Markdown; ``pictures`` is the folder of the figures as seen from the page."""
+    parts = [HEAD]
+    for target in targets:
+        parts.append(f"## {target.title}\n\n`nemgan reproduce {target.name}`\n")
+        parts += [markdown(table, pictures) for table in target.tables(store, budget, seeds)]
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def write(path: Path, targets: Iterable[Target], store: Store, budget: str, seeds: Sequence[int] | None) -> None:
+    """Write the page to ``path``, wholly or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pictures = Path(os.path.relpath(store.folder / "figures", path.parent)).as_posix()
+    write_text(path, render(targets, store, budget, seeds, pictures))

@@ -1,0 +1,89 @@
+"""Runs cells as processes of their own, with one thread each, and stores a record of every one, failed ones too."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from typing import Any
+
+from nemgan.experiments.reproduce.cells import Cell, Record, append, code, failed, read, todo
+
+Run = Callable[[Cell, Path], Record]
+ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
+
+
+def run_all(
+    cells: Iterable[Cell], results: Path, runs: Path, *, jobs: int = 1, again: bool = False, run: Run | None = None
+) -> Iterator[tuple[Cell, Record]]:
+    """Run what is not finished; each cell and its record as they come, after the record is stored.
+
+    Args:
+        results: the file of JSON lines. Finished cells are skipped, failed ones tried again.
+        runs: folder of the run folders, which figures draw from.
+        jobs: processes at once.
+        again: run finished cells too; their new records take the old ones' place.
+        run: makes the record of a cell; by default ``train``.
+    """
+    wanted = list(dict.fromkeys(cells)) if again else todo(cells, read(results))
+    with ThreadPoolExecutor(jobs) as pool:
+        waiting = {pool.submit(run or train, cell, runs): cell for cell in wanted}
+        try:
+            for done in as_completed(waiting):
+                record = done.result()
+                append(results, record)
+                yield waiting[done], record
+        finally:
+            for each in waiting:
+                each.cancel()
+
+
+def train(cell: Cell, runs: Path, minutes: float | None = None) -> Record:
+    """``nemgan train`` on one cell in a process of its own. Its record is the run's, or says why there is none.
+
+    Args:
+        minutes: after which the process is ended and the cell has failed.
+    """
+    command = [sys.executable, "-m", "nemgan", "train", *cell.words(), "--quiet", "--out", str(runs)]
+    about = {"model": cell.model, "data": cell.data, "seed": cell.seed, "settings": list(cell.settings), "code": code()}
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **ENVIRONMENT},
+            timeout=None if minutes is None else 60 * minutes,
+        )
+    except subprocess.TimeoutExpired:
+        return {**about, "failed": f"not finished after {minutes:g} minutes"}
+    if done.returncode:
+        return {**about, "failed": _why(done)}
+    try:
+        folder = Path(done.stdout.split()[-1])
+        record: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, IndexError) as error:
+        return {**about, "failed": f"no record: {type(error).__name__}"}
+    return {**about, "run": folder.name, **record}
+
+
+def _why(done: subprocess.CompletedProcess[str]) -> str:
+    """The last line of the errors, without the paths of this machine."""
+    if done.returncode < 0:
+        return f"ended by {signal.Signals(-done.returncode).name}"
+    lines = done.stderr.strip().splitlines()
+    line = lines[-1].removeprefix("nemgan: ").removeprefix("error: ") if lines else f"exit status {done.returncode}"
+    return line.replace(str(Path.home()), "~").split(" (run folder: ")[0]
+
+
+def describe(cell: Cell, record: Record) -> str:
+    """One line on how a cell went."""
+    if failed(record):
+        return f"{cell}: failed: {record['failed']}"
+    keys = ("acc", "nmi", "ari", "mode_purity", "prior_l1", "seconds")
+    found = [f"{key} {record[key]:.4g}" for key in keys if isinstance(record.get(key), int | float)]
+    return f"{cell}: " + " ".join(found)

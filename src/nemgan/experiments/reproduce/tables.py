@@ -1,0 +1,154 @@
+"""What every table shares: groups of runs, means with their deviation and number of seeds, and how a table is written.
+
+A table holds text alone, so that the terminal and ``docs/reproduction.md`` show the same. Nothing is printed that is
+not in a stored record or in the paper.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nemgan.experiments.reproduce.cells import Cell, Record, failed, read
+
+SCORES = ("acc", "nmi", "ari")
+NOTHING = "–"
+Figure = str | Callable[[Record], Any]
+"""A key of the record, or a function of it."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text by row and column; ``notes`` are sentences below it, ``pictures`` files beside the results."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    notes: tuple[str, ...] = ()
+    pictures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """The records of cells that differ in the seed alone."""
+
+    wanted: int
+    records: tuple[Record, ...] = ()
+    failures: tuple[str, ...] = ()
+
+    def values(self, figure: Figure) -> list[float]:
+        """The figure in every record that has it."""
+        found = [each.get(figure) if isinstance(figure, str) else figure(each) for each in self.records]
+        return [float(value) for value in found if value is not None]
+
+    def mean(self, figure: Figure) -> float | None:
+        values = self.values(figure)
+        return statistics.fmean(values) if values else None
+
+    def sd(self, figure: Figure) -> float | None:
+        """Standard deviation over the seeds (n − 1); None below two."""
+        values = self.values(figure)
+        return statistics.stdev(values) if len(values) > 1 else None
+
+    def text(self, figure: Figure, digits: int = 3) -> str:
+        """``.995 ± .002``; one value alone; "failed" where no run ended, and a dash where none was made."""
+        mean, sd = self.mean(figure), self.sd(figure)
+        if mean is None:
+            return "failed" if self.failures and not self.records else NOTHING
+        return number(mean, digits) + ("" if sd is None else f" ± {number(sd, digits)}")
+
+    def triple(self) -> str:
+        """ACC/NMI/ARI, means alone."""
+        means = [self.mean(key) for key in SCORES]
+        if means[0] is None:
+            return self.text("acc")
+        return "/".join(NOTHING if mean is None else number(mean) for mean in means)
+
+    @property
+    def n(self) -> str:
+        """Number of runs behind the figures, and of failed and missing ones."""
+        beside = [f"{len(self.failures)} failed"] if self.failures else []
+        missing = self.wanted - len(self.records) - len(self.failures)
+        beside += [f"{missing} to do"] if missing > 0 else []
+        return str(len(self.records)) + (f" ({', '.join(beside)})" if beside else "")
+
+
+@dataclass(frozen=True)
+class Store:
+    """Stored results: the files of JSON lines in one folder, each read once."""
+
+    folder: Path
+    _files: dict[str, Mapping[Cell, Record]] = field(default_factory=dict)
+
+    def path(self, name: str) -> Path:
+        return self.folder / f"{name}.jsonl"
+
+    def records(self, name: str) -> Mapping[Cell, Record]:
+        if name not in self._files:
+            self._files[name] = read(self.path(name))
+        return self._files[name]
+
+    def group(self, name: str, cells: Iterable[Cell]) -> Group:
+        """The records of ``cells`` in the file ``name``."""
+        cells = list(cells)
+        known = self.records(name)
+        found = [known[cell] for cell in cells if cell in known]
+        good = tuple(record for record in found if not failed(record))
+        return Group(len(cells), good, tuple(str(record["failed"]) for record in found if failed(record)))
+
+
+def number(value: float, digits: int = 3) -> str:
+    """``.995``, ``1.000``, ``-.010``, ``31.15``."""
+    text = f"{value:.{digits}f}"
+    return text.replace("0.", ".", 1) if abs(value) < 1 and text.lstrip("-").startswith("0.") else text
+
+
+def seconds(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.0f} s"
+
+
+def behind(ours: Group, others: Mapping[str, Group], figures: Sequence[Figure] = SCORES, *, sds: float = 0) -> str:
+    """Whether ours is ahead of every other in every figure by more than ``sds`` deviations: "yes", or who is not.
+
+    The deviation is the larger of the two groups'. A dash where there is nothing to compare.
+    """
+    rivals = {name: group for name, group in others.items() if group.mean(figures[0]) is not None}
+    if ours.mean(figures[0]) is None or not rivals:
+        return NOTHING
+    problems = []
+    for figure in figures:
+        own = ours.mean(figure)
+        for name, group in rivals.items():
+            other = group.mean(figure)
+            if own is None or other is None:
+                continue
+            margin = sds * max(ours.sd(figure) or 0, group.sd(figure) or 0)
+            if own <= other + margin:
+                label = figure.upper() if isinstance(figure, str) else "it"
+                problems.append(f"{label} of {name} {number(other)}")
+    return "no: " + ", ".join(problems) if problems else "yes"
+
+
+def code_note(groups: Iterable[Group]) -> tuple[str, ...]:
+    """A sentence where the runs of a table were made by more than one version of the code."""
+    made = {str(record.get("code", "unknown")) for group in groups for record in group.records}
+    return (f"Runs of {len(made)} versions of the code are mixed here.",) if len(made) > 1 else ()
+
+
+def failure_notes(groups: Mapping[str, Group]) -> tuple[str, ...]:
+    """Why cells failed, one sentence each."""
+    return tuple(f"Failed, {name}: {why}." for name, group in groups.items() for why in dict.fromkeys(group.failures))
+
+
+def markdown(table: Table, folder: str) -> str:
+    """The table as a section of a Markdown page; ``folder`` is where its pictures lie, seen from that page."""
+    lines = [f"### {table.title}", ""]
+    if table.rows:
+        rows = [table.header, ("---",) * len(table.header), *table.rows]
+        lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows] + [""]
+    lines += [f"* {note}" for note in table.notes] + ([""] if table.notes else [])
+    lines += [f"![{name}]({folder}/{name})\n" for name in table.pictures]
+    return "\n".join(lines)

@@ -1,0 +1,138 @@
+"""Tables from small stored records: nothing is run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from nemgan.cli import app
+from nemgan.errors import ConfigError
+from nemgan.experiments.reproduce import zero_labels
+from nemgan.experiments.reproduce.cells import Cell, append
+from nemgan.experiments.reproduce.page import render
+from nemgan.experiments.reproduce.tables import Group, Store, Table, behind, markdown, number
+from nemgan.experiments.reproduce.targets import TARGETS, parse_seeds, target
+
+
+def store_one(folder: Path, name: str, cell: Cell, **figures: Any) -> None:
+    settings = list(cell.settings)
+    record = {"model": cell.model, "data": cell.data, "seed": cell.seed, "settings": settings, "code": "a", **figures}
+    append(folder / f"{name}.jsonl", record)
+
+
+def group(*values: float, failures: tuple[str, ...] = ()) -> Group:
+    return Group(5, tuple({"acc": value, "nmi": value, "ari": value} for value in values), failures)
+
+
+def rows(table: Table) -> dict[str, dict[str, str]]:
+    return {row[0]: dict(zip(table.header, row, strict=True)) for row in table.rows}
+
+
+def test_numbers_and_groups() -> None:
+    assert [number(v) for v in (0.9954, 1.0, -0.01, 0.0)] == [".995", "1.000", "-.010", ".000"]
+    assert number(31.149, 2) == "31.15" and number(10.5, 1) == "10.5"
+    assert group(0.9, 1.0).text("acc") == ".950 ± .071" and group(0.9).text("acc") == ".900"
+    assert group().text("acc") == "–" and group(failures=("x",)).text("acc") == "failed"
+    assert group(0.9, failures=("x",)).n == "1 (1 failed, 3 to do)"
+
+
+def test_who_leads() -> None:
+    assert behind(group(0.9), {"UMAP": group(0.8)}) == "yes"
+    assert behind(group(0.9), {"UMAP": group(0.91)}).startswith("no: ACC of UMAP .910, NMI")
+    assert behind(group(0.9), {"UMAP": group()}) == "–" == behind(group(), {"UMAP": group(0.5)})
+    assert behind(group(0.90, 0.92), {"UMAP": group(0.89)}, sds=2).startswith("no")
+    assert behind(group(0.90, 0.90), {"UMAP": group(0.89)}, sds=2) == "yes"
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    for seed in (0, 1):
+        ours = Cell("nemgan", "fmnist-5", seed, ("prior=matched",))
+        fidelity = [{"extractor": "judge", "n": 2000, "fd": 1.5, "fd_real": 0.1, "icfd": 2.5}]
+        store_one(
+            tmp_path,
+            "quality",
+            ours,
+            acc=0.90 + seed / 100,
+            nmi=0.78,
+            ari=0.78,
+            mode_purity=0.91,
+            mode_diversity=[0.9, 0.7 + seed / 10],
+            generated_masses=[0.6, 0.4],
+            true_masses=[0.5, 0.5],
+            fidelity=fidelity,
+        )
+        store_one(tmp_path, "baselines", Cell("umap-kmeans", "fmnist-5", seed), acc=0.913, nmi=0.8, ari=0.802)
+    cell = Cell("nemgan", "mnist-5", 0, ("prior=matched",))
+    store_one(tmp_path, "quality", cell, failed="loss is not finite")
+    return tmp_path
+
+
+def test_the_table_says_where_ours_does_not_lead(stored: Path) -> None:
+    clusters, generation, *_ = zero_labels.tables(Store(stored), "quick", None)
+    row = rows(clusters)["fmnist-5"]
+    assert row["ours ACC"] == ".905 ± .007" and row["NMI"] == ".780 ± .000" and row["seeds"] == "2 (3 to do)"
+    assert row["UMAP + K-means"] == ".913/.800/.802" and row["K-means on pixels"] == "–"
+    assert row["ours leads"].startswith("no: ACC of UMAP + K-means .913")
+    assert row["paper"] == ".92/.81/.81" and row["asked for"] == ".920/.810/.810: short in ACC, NMI, ARI"
+    assert rows(clusters)["mnist-5"]["ours ACC"] == "failed"
+    assert any("mnist-5: loss is not finite" in note for note in clusters.notes)
+    assert rows(clusters)["cifar-2-70"]["can be true"] == "impossible"
+    made = rows(generation)["fmnist-5"]
+    assert made["least diversity"] == ".75 ± .07" and made["FD"] == "1.50 ± .00"
+    assert made["generated − true masses, L1"] == ".200 ± .000"
+    assert any("judge features, 2,000 samples" in note for note in generation.notes)
+
+
+def test_records_of_several_versions_of_the_code_are_noticed(stored: Path) -> None:
+    store_one(stored, "quality", Cell("nemgan", "fmnist-5", 2, ("prior=matched",)), acc=0.9, nmi=0.7, ari=0.7, code="b")
+    clusters = zero_labels.tables(Store(stored), "quick", None)[0]
+    assert "Runs of 2 versions of the code are mixed here." in clusters.notes
+
+
+@pytest.mark.parametrize("budget", ["quick", "full"])
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_every_target_renders_from_nothing_and_has_cells(name: str, budget: str, tmp_path: Path) -> None:
+    chosen = target(name)
+    for table in chosen.tables(Store(tmp_path), budget, (0, 1)):
+        assert all(len(row) == len(table.header) for row in table.rows), table.title
+        assert markdown(table, "figures").startswith(f"### {table.title}\n")
+    cells = chosen.cells(budget, (0, 1))
+    assert cells and len(set(cells)) == len(cells)
+    assert chosen.cells(budget, None) != [] and {cell.seed for cell in cells} <= {0, 1}
+
+
+def test_the_page_is_made_of_stored_records(stored: Path, tmp_path: Path) -> None:
+    page = tmp_path / "docs" / "reproduction.md"
+    done = CliRunner().invoke(app, ["reproduce", "--write", str(page), "--results", str(stored)])
+    assert done.exit_code == 0, done.output
+    text = page.read_text()
+    assert text == render(TARGETS.values(), Store(stored), "quick", None, "../figures")
+    assert ".905 ± .007" in text and "| impossible |" in text and str(tmp_path) not in text
+    for name in TARGETS:
+        assert f"`nemgan reproduce {name}`" in text
+
+
+def test_the_command_shows_runs_and_refuses(stored: Path) -> None:
+    def call(*words: str) -> Any:
+        return CliRunner().invoke(app, ["reproduce", *words, "--results", str(stored)])
+
+    shown = call("zero-labels", "--show")
+    assert shown.exit_code == 0 and ".905 ± .007" in shown.output and "ours leads" in shown.output
+    assert "did you mean 'zero-labels'" in call("zero-label", "--show").output
+    assert "unknown budget 'quik': did you mean 'quick'" in call("--show", "--budget", "quik").output
+    assert "write 0,1,2 or 0-4" in call("--show", "--seeds", "one").output
+    assert "say what to run" in call().output
+    before = json.dumps([path.read_text() for path in sorted(stored.iterdir())])
+    assert before == json.dumps([path.read_text() for path in sorted(stored.iterdir())])
+
+
+def test_seeds() -> None:
+    assert parse_seeds("0-2,7,1") == (0, 1, 2, 7) and parse_seeds(None) is None
+    for text in ("", "a", "3-1", "1,,2"):
+        with pytest.raises(ConfigError):
+            parse_seeds(text)
