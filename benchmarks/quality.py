@@ -32,7 +32,7 @@ def main() -> None:
     asked = parser.parse_args()
     cells = [Cell(asked.model, data, seed, tuple(asked.set)) for data in asked.data for seed in asked.seeds]
     print(f"{len(cells) - len(todo(cells, read(asked.results)))} of {len(cells)} cells are done", flush=True)
-    for cell, record in run_all(cells, asked.results, asked.runs, jobs=asked.jobs, again=asked.again):
+    for cell, record in run_all(cells, lambda _: asked.results, asked.runs, jobs=asked.jobs, again=asked.again):
         print(describe(cell, record), flush=True)
 
 

@@ -92,6 +92,8 @@ _RECIPES: dict[str, _Recipe] = {
     "celeba-black-hair": _Recipe("Faces with and without black hair, 24 : 76 (masses rounded as published).", CELEBA),
     "mnist": _Recipe("All ten MNIST digits, nearly balanced.", MNIST),
     "fmnist": _Recipe("All ten Fashion-MNIST classes, balanced.", FASHION_MNIST),
+    "mnist-7": _Recipe("MNIST digit 7 alone, to find modes inside it.", MNIST, ((7,),)),
+    "mnist-4": _Recipe("MNIST digit 4 alone, to find modes inside it.", MNIST, ((4,),)),
     "cifar-10": _Recipe("All ten CIFAR-10 classes, balanced.", CIFAR10),
     "stacked-mnist": _Recipe("A random MNIST digit in each colour channel: 1,000 equal modes.", STACKED_MNIST),
 }

@@ -49,11 +49,11 @@ def test_cells_are_run_once_and_stored_as_they_come(tmp_path: Path) -> None:
         calls.append(cell)
         return record(cell, failed="broken") if cell == B and len(calls) < 3 else record(cell, acc=0.9)
 
-    seen = dict(run_all([A, B], path, tmp_path, jobs=2, run=run))
+    seen = dict(run_all([A, B], lambda _: path, tmp_path, jobs=2, run=run))
     assert set(calls) == {A, B} and failed(seen[B]) and "failed: broken" in describe(B, seen[B])
-    assert [cell for cell, _ in run_all([A, B], path, tmp_path, run=run)] == [B]
-    assert list(run_all([A, B], path, tmp_path, run=run)) == [] and len(calls) == 3
-    assert len(list(run_all([A, B], path, tmp_path, again=True, run=run))) == 2
+    assert [cell for cell, _ in run_all([A, B], lambda _: path, tmp_path, run=run)] == [B]
+    assert list(run_all([A, B], lambda _: path, tmp_path, run=run)) == [] and len(calls) == 3
+    assert len(list(run_all([A, B], lambda _: path, tmp_path, again=True, run=run))) == 2
     assert len(path.read_text().splitlines()) == 5
 
 

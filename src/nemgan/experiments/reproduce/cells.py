@@ -23,6 +23,16 @@ CODE = ("data", "evaluation", "losses", "models", "training", "*.py")
 """What of the package makes a run what it is."""
 
 
+BASELINES = {
+    "kmeans-pixels": "K-means on pixels",
+    "umap-gmm": "UMAP + GMM",
+    "umap-kmeans": "UMAP + K-means",
+    "supervised": "supervised, same labels",
+    "label-count": "labels counted",
+}
+"""What ``benchmarks/baselines.py`` runs."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """One run: ``settings`` are ``key=value`` words beside model, data and seed; their order does not matter."""
@@ -38,6 +48,11 @@ class Cell:
     def words(self) -> list[str]:
         """What ``nemgan train`` is given; one thread, so that cells can run side by side and repeat exactly."""
         return [f"model={self.model}", f"data={self.data}", f"seed={self.seed}", "threads=1", *self.settings]
+
+    @property
+    def home(self) -> str:
+        """Name of the file of records it belongs to, so that tables share runs: ours, the baselines', the rivals'."""
+        return "quality" if self.model == "nemgan" else "baselines" if self.model in BASELINES else "models"
 
     def __str__(self) -> str:
         return " ".join([self.model, self.data, f"s{self.seed}", *self.settings])

@@ -49,14 +49,15 @@ def run(asked: Asked, runs: Path, *, jobs: int, minutes: float | None, again: bo
     """
     for each in asked.targets:
         cells = each.cells(asked.budget, asked.seeds)
-        path = asked.store.path(each.results)
-        missing = len(cells) if again else len(todo(cells, asked.store.records(each.results)))
-        yield f"{each.name}: {len(cells) - missing} of {len(cells)} cells are done; records go to {path}"
+        folder = asked.store.folder
+        missing = len(cells) if again else sum(bool(todo([cell], asked.store.records(cell.home))) for cell in cells)
+        yield f"{each.name}: {len(cells) - missing} of {len(cells)} cells are done; records go to {folder}"
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise ConfigError(f"cannot write {path} ({error.strerror}): give another --results") from None
-        made = run_all(cells, path, runs, jobs=jobs, again=again, run=partial(train, minutes=minutes))
+            raise ConfigError(f"cannot write {folder} ({error.strerror}): give another --results") from None
+        file_of = lambda cell: asked.store.path(cell.home)  # noqa: E731
+        made = run_all(cells, file_of, runs, jobs=jobs, again=again, run=partial(train, minutes=minutes))
         for count, (cell, record) in enumerate(made, 1):
             yield f"{count}/{missing} {describe(cell, record)}"
         if each.draw is not None:

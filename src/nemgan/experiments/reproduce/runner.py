@@ -13,30 +13,35 @@ from pathlib import Path
 from typing import Any
 
 from nemgan.experiments.reproduce.cells import Cell, Record, append, code, failed, read, todo
+from nemgan.experiments.reproduce.tables import NO_DATA
 
 Run = Callable[[Cell, Path], Record]
+Results = Callable[[Cell], Path]
 ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
 
 
 def run_all(
-    cells: Iterable[Cell], results: Path, runs: Path, *, jobs: int = 1, again: bool = False, run: Run | None = None
+    cells: Iterable[Cell], results: Results, runs: Path, *, jobs: int = 1, again: bool = False, run: Run | None = None
 ) -> Iterator[tuple[Cell, Record]]:
     """Run what is not finished; each cell and its record as they come, after the record is stored.
 
     Args:
-        results: the file of JSON lines. Finished cells are skipped, failed ones tried again.
+        results: the file of JSON lines of a cell. Finished cells are skipped, failed ones tried again.
         runs: folder of the run folders, which figures draw from.
         jobs: processes at once.
         again: run finished cells too; their new records take the old ones' place.
         run: makes the record of a cell; by default ``train``.
     """
-    wanted = list(dict.fromkeys(cells)) if again else todo(cells, read(results))
+    wanted = list(dict.fromkeys(cells))
+    if not again:
+        known = {path: read(path) for path in {results(cell) for cell in wanted}}
+        wanted = [cell for cell in wanted if todo([cell], known[results(cell)])]
     with ThreadPoolExecutor(jobs) as pool:
         waiting = {pool.submit(run or train, cell, runs): cell for cell in wanted}
         try:
             for done in as_completed(waiting):
                 record = done.result()
-                append(results, record)
+                append(results(waiting[done]), record)
                 yield waiting[done], record
         finally:
             for each in waiting:
@@ -77,6 +82,8 @@ def _why(done: subprocess.CompletedProcess[str]) -> str:
         return f"ended by {signal.Signals(-done.returncode).name}"
     lines = done.stderr.strip().splitlines()
     line = lines[-1].removeprefix("nemgan: ").removeprefix("error: ") if lines else f"exit status {done.returncode}"
+    if " is not on disk" in line:
+        return NO_DATA
     return line.replace(str(Path.home()), "~").split(" (run folder: ")[0]
 
 

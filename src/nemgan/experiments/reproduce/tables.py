@@ -7,7 +7,7 @@ not in a stored record or in the paper.
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from nemgan.experiments.reproduce.cells import Cell, Record, failed, read
 
 SCORES = ("acc", "nmi", "ari")
 NOTHING = "–"
+NO_DATA = "no data"
 Figure = str | Callable[[Record], Any]
 """A key of the record, or a function of it."""
 
@@ -57,7 +58,9 @@ class Group:
         """``.995 ± .002``; one value alone; "failed" where no run ended, and a dash where none was made."""
         mean, sd = self.mean(figure), self.sd(figure)
         if mean is None:
-            return "failed" if self.failures and not self.records else NOTHING
+            if not self.failures or self.records:
+                return NOTHING
+            return NO_DATA if set(self.failures) == {NO_DATA} else "failed"
         return number(mean, digits) + ("" if sd is None else f" ± {number(sd, digits)}")
 
     def triple(self) -> str:
@@ -86,16 +89,19 @@ class Store:
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.jsonl"
 
+    def record(self, cell: Cell) -> Record | None:
+        """The record of a cell, which may be of a failure; None where there is none."""
+        return self.records(cell.home).get(cell)
+
     def records(self, name: str) -> Mapping[Cell, Record]:
         if name not in self._files:
             self._files[name] = read(self.path(name))
         return self._files[name]
 
-    def group(self, name: str, cells: Iterable[Cell]) -> Group:
-        """The records of ``cells`` in the file ``name``."""
+    def group(self, cells: Iterable[Cell]) -> Group:
+        """The records of ``cells``."""
         cells = list(cells)
-        known = self.records(name)
-        found = [known[cell] for cell in cells if cell in known]
+        found = [record for record in map(self.record, cells) if record is not None]
         good = tuple(record for record in found if not failed(record))
         return Group(len(cells), good, tuple(str(record["failed"]) for record in found if failed(record)))
 
@@ -110,16 +116,20 @@ def seconds(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.0f} s"
 
 
-def behind(ours: Group, others: Mapping[str, Group], figures: Sequence[Figure] = SCORES, *, sds: float = 0) -> str:
+LEADING: Mapping[str, Figure] = {key.upper(): key for key in SCORES}
+"""In which figures one leads: by name, all of them the higher the better."""
+
+
+def behind(ours: Group, others: Mapping[str, Group], *, sds: float = 0, figures: Mapping[str, Figure] = LEADING) -> str:
     """Whether ours is ahead of every other in every figure by more than ``sds`` deviations: "yes", or who is not.
 
     The deviation is the larger of the two groups'. A dash where there is nothing to compare.
     """
-    rivals = {name: group for name, group in others.items() if group.mean(figures[0]) is not None}
-    if ours.mean(figures[0]) is None or not rivals:
+    rivals = {name: group for name, group in others.items() if group.mean("acc") is not None}
+    if ours.mean("acc") is None or not rivals:
         return NOTHING
     problems = []
-    for figure in figures:
+    for label, figure in figures.items():
         own = ours.mean(figure)
         for name, group in rivals.items():
             other = group.mean(figure)
@@ -127,9 +137,26 @@ def behind(ours: Group, others: Mapping[str, Group], figures: Sequence[Figure] =
                 continue
             margin = sds * max(ours.sd(figure) or 0, group.sd(figure) or 0)
             if own <= other + margin:
-                label = figure.upper() if isinstance(figure, str) else "it"
-                problems.append(f"{label} of {name} {number(other)}")
+                problems.append(f"{label} of {name} {number(abs(other))}")
     return "no: " + ", ".join(problems) if problems else "yes"
+
+
+def fidelity(key: str, sign: int = 1) -> Figure:
+    """A figure of the first extractor of a record, times ``sign`` (−1 where less is better)."""
+
+    def of(record: Record) -> float | None:
+        distances = record.get("fidelity")
+        found = distances[0][key] if distances else None
+        return None if found is None else sign * float(found)
+
+    return of
+
+
+def fd_note(groups: Iterable[Group]) -> str:
+    """Which features and how many samples the distances of a table are of."""
+    first = [next(iter(record.get("fidelity") or ()), None) for group in groups for record in group.records]
+    named = {f"{each['extractor']} features, {each['n']:,} samples" for each in first if each}
+    return f"FD: Fréchet distance from the test split ({'; '.join(sorted(named)) or 'no runs yet'}); not an FID."
 
 
 def code_note(groups: Iterable[Group]) -> tuple[str, ...]:
@@ -140,7 +167,12 @@ def code_note(groups: Iterable[Group]) -> tuple[str, ...]:
 
 def failure_notes(groups: Mapping[str, Group]) -> tuple[str, ...]:
     """Why cells failed, one sentence each."""
-    return tuple(f"Failed, {name}: {why}." for name, group in groups.items() for why in dict.fromkeys(group.failures))
+    return tuple(
+        f"Failed, {name}: {why}."
+        for name, group in groups.items()
+        for why in dict.fromkeys(group.failures)
+        if why != NO_DATA
+    )
 
 
 def markdown(table: Table, folder: str) -> str:

@@ -8,11 +8,10 @@ says whether ours leads.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from nemgan.data import catalog
 from nemgan.experiments.reproduce.attainable import attainable
-from nemgan.experiments.reproduce.cells import Cell, Record
+from nemgan.experiments.reproduce.cells import BASELINES, Cell, Record
 from nemgan.experiments.reproduce.paper import ALL, C123
 from nemgan.experiments.reproduce.tables import (
     NOTHING,
@@ -23,15 +22,16 @@ from nemgan.experiments.reproduce.tables import (
     behind,
     code_note,
     failure_notes,
+    fd_note,
+    fidelity,
     number,
     seconds,
 )
 
-QUALITY, BASELINES = "quality", "baselines"
 SEEDS = (0, 1, 2, 3, 4)
-METHODS = {"kmeans-pixels": "K-means on pixels", "umap-gmm": "UMAP + GMM", "umap-kmeans": "UMAP + K-means"}
+METHODS = {method: BASELINES[method] for method in ("kmeans-pixels", "umap-gmm", "umap-kmeans")}
 KNOWN, UNKNOWN, LABELS = ("prior=matched",), ("prior=learned",), ("labels=0.01", "prior=learned")
-CONTROLS = {"label-count": "labels counted", "supervised": "supervised, same labels"}
+CONTROLS = {method: BASELINES[method] for method in ("label-count", "supervised")}
 
 # What issue 3 asks for with known masses: ACC, NMI, ARI (None: not asked)
 ASKED: dict[str, tuple[float | None, ...]] = {
@@ -80,13 +80,11 @@ def tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list[Table
 
 
 def _ours(store: Store, data: str, seeds: Sequence[int], settings: tuple[str, ...]) -> Group:
-    return store.group(QUALITY, [Cell("nemgan", data, seed, settings) for seed in seeds])
+    return store.group([Cell("nemgan", data, seed, settings) for seed in seeds])
 
 
 def _baselines(store: Store, data: str, seeds: Sequence[int]) -> dict[str, Group]:
-    return {
-        title: store.group(BASELINES, [Cell(method, data, seed) for seed in seeds]) for method, title in METHODS.items()
-    }
+    return {title: store.group([Cell(method, data, seed) for seed in seeds]) for method, title in METHODS.items()}
 
 
 def _preset(preset: str, budget: str, seeds: Sequence[int]) -> list[Cell]:
@@ -162,13 +160,8 @@ def _asked(ours: Group, asked: tuple[float | None, ...]) -> str:
 def _generation(known: Mapping[str, Group]) -> Table:
     """What is generated in the same runs."""
 
-    def fidelity(key: str) -> Any:
-        return lambda record: record["fidelity"][0][key] if record.get("fidelity") else None
-
-    rows, named = [], set()
+    rows = []
     for data, ours in known.items():
-        for record in ours.records:
-            named |= {f"{each['extractor']} features, {each['n']:,} samples" for each in record.get("fidelity", ())[:1]}
         rows.append(
             (
                 data,
@@ -203,7 +196,7 @@ def _generation(known: Mapping[str, Group]) -> Table:
         (
             "Mode purity: share of generated samples whose class, told by a classifier of real data, is that of their "
             "mode. Diversity: mean pairwise distance within a mode over that of its real cluster, the smallest mode's.",
-            f"FD is a Fréchet distance from the test split ({'; '.join(sorted(named)) or 'no runs yet'}), not an FID.",
+            fd_note(known.values()),
         ),
     )
 
@@ -244,9 +237,7 @@ def _labels(store: Store, seeds: Sequence[int]) -> Table:
     rows, groups = [], {}
     for data, asked in WITH_LABELS.items():
         ours = groups[data] = _ours(store, data, seeds, LABELS)
-        count, supervised = (
-            store.group(BASELINES, [Cell(method, data, seed) for seed in seeds]) for method in CONTROLS
-        )
+        count, supervised = (store.group([Cell(method, data, seed) for seed in seeds]) for method in CONTROLS)
         rows.append(
             (
                 data,
@@ -284,7 +275,7 @@ def _labels(store: Store, seeds: Sequence[int]) -> Table:
 
 def _presets(store: Store, known: Mapping[str, Group], budget: str, seeds: Sequence[int]) -> Table:
     rows = []
-    groups = {f"preset {name}": store.group(QUALITY, _preset(name, budget, seeds)) for name in PRESETS}
+    groups = {f"preset {name}": store.group(_preset(name, budget, seeds)) for name in PRESETS}
     for (name, data), group in zip(PRESETS.items(), groups.values(), strict=True):
         rows.append(
             (data, f"preset {name}", *(group.text(key) for key in (*SCORES, "mode_purity", "seconds")), group.n)
