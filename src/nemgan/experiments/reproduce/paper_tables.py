@@ -67,7 +67,7 @@ def model_table(title: str, printed: Mapping[str, Mapping[str, Row]], *, skewed:
             made = {key: store.group(each) for key, each in lines(data, budget, seeds or SEEDS).items()}
             groups |= {f"{model} on {data}": group for (_, model), group in made.items()}
             for (conditions, model), group in made.items():
-                others = {name: each for (_, name), each in made.items() if name != model}
+                others = {name: each for (_, name), each in made.items() if not name.startswith("nemgan")}
                 lead = behind(group, others, sds=SDS, figures={**LEADING, "FD": fidelity("fd", -1)})
                 row = theirs[conditions] if "," not in model else None
                 rows.append(_row(data, conditions, model, group, row, lead if model == "nemgan" else ""))
