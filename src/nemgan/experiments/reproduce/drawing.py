@@ -35,7 +35,7 @@ BINS = 80
 
 
 def moons(store: Store, runs: Path, budget: str, seeds: Sequence[int] | None) -> list[str]:
-    """Figure 1: the real moons and the points of each model, coloured by the mode they were drawn from."""
+    """Figure 1: the real moons and the points of each model, coloured by the class of the mode they were drawn from."""
     seed = (seeds or (0,))[0]
     cells = [figures.planar(model, figures.MOONS, seed, budget) for model in figures.MOON_MODELS]
     found = {cell: finished(store, runs, cell) for cell in cells}
@@ -51,9 +51,11 @@ def moons(store: Store, runs: Path, budget: str, seeds: Sequence[int] | None) ->
             continue
         record, model = run
         x, modes = _draw(model, POINTS, seed)
+        classes = np.asarray(record["class_of_cluster"]) if record.get("class_of_cluster") else np.arange(len(modes))
         shares = " / ".join(number(share) for share in record.get("generated_masses") or ())
-        _points(place, x, modes, f"{cell.model}: {shares}")
+        _points(place, x, classes[modes], f"{cell.model}: {shares}")
     for place in axes:
+        place.tick_params(labelsize=7)
         place.set(xlim=(-1.6, 2.6), ylim=(-1.1, 1.6), aspect="equal")
     return [_save(store, "figure-1.png", figure)]
 
@@ -128,7 +130,6 @@ def _points(place: Axes, x: Array, modes: Array, title: str) -> None:
     colours = [PALETTE[int(mode) % len(PALETTE)] for mode in modes]
     place.scatter(x[:, 0], x[:, 1], s=3, c=colours or None, linewidths=0)
     place.set_title(title, fontsize=9)
-    place.tick_params(labelsize=7)
 
 
 def _figure(width: float, height: float) -> Figure:
