@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from conftest import TINY
 from nemgan.errors import NemganError
 from nemgan.evaluation import judge
 from nemgan.experiments.reproduce import command, figures, paper_tables
@@ -20,8 +19,6 @@ from nemgan.experiments.reproduce.drawing import finished
 from nemgan.experiments.reproduce.paper import TABLE_1
 from nemgan.experiments.reproduce.tables import Store
 from nemgan.experiments.run import configure, run
-
-SMALL = tuple(word for word in TINY if not word.startswith(("data=", "threads=", "gan.steps=")))
 
 
 def train_here(cell: Cell, runs: Path, minutes: float | None = None) -> dict[str, Any]:
@@ -34,13 +31,16 @@ def train_here(cell: Cell, runs: Path, minutes: float | None = None) -> dict[str
     return {**about, "run": folder.name, **json.loads((folder / "result.json").read_text())}
 
 
-def test_moons_and_ring_are_run_drawn_and_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_moons_and_ring_are_run_drawn_and_shown(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(figures, "MOON_MODELS", ("no-such-model", "nemgan"))
     monkeypatch.setattr(figures, "RING_MODELS", ("nemgan",))
     monkeypatch.setattr(command, "train", train_here)
     monkeypatch.setattr(judge, "FEWEST_STEPS", 40)
     monkeypatch.setattr(judge, "EPOCHS", 1)
-    short = [word for word in SMALL if not word.startswith(("connect.micro_modes", "latent"))]
+    own = ("data=", "threads=", "gan.steps=", "connect.micro_modes=", "latent.dim=")
+    short = [word for word in tiny if not word.startswith(own)]
     monkeypatch.setattr(figures, "STEPS", {"quick": ("gan.steps=8", "connect.micro_modes=9", "latent.dim=9", *short)})
     results, runs = tmp_path / "results", tmp_path / "runs"
     for name in ("figure-1", "figure-7"):

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from conftest import TINY
 from nemgan.experiments.reproduce.cells import Cell, append, cell_of, code, failed, read, todo
 from nemgan.experiments.reproduce.runner import describe, run_all, train
 
@@ -57,9 +56,8 @@ def test_cells_are_run_once_and_stored_as_they_come(tmp_path: Path) -> None:
     assert len(path.read_text().splitlines()) == 5
 
 
-def test_a_cell_is_trained_in_a_process_of_its_own(tmp_path: Path) -> None:
-    tiny = tuple(word for word in TINY if not word.startswith(("data=", "threads=")))
-    cell = Cell("nemgan", "moons-80", 3, tiny)
+def test_a_cell_is_trained_in_a_process_of_its_own(tiny: list[str], tmp_path: Path) -> None:
+    cell = Cell("nemgan", "moons-80", 3, tuple(word for word in tiny if not word.startswith(("data=", "threads="))))
     found = train(cell, tmp_path)
     assert not failed(found), found
     assert cell_of(found) == cell and found["versions"]["threads"] == "1" and found["code"] == code()

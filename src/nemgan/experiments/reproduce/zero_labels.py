@@ -47,6 +47,8 @@ ASKED: dict[str, tuple[float | None, ...]] = {
     "fmnist": (0.68, 0.69, 0.56),
     "cifar-10": (None, None, None),
 }
+MACRO_RECALL = 0.85
+"""Asked for of cifar-2-90."""
 MASSES_UNKNOWN = ("mnist-2-0v4-70", "mnist-2-0v4-90", "mnist-2-3v5-70", "mnist-2-3v5-90", "cifar-2-70", "cifar-2-90")
 WITH_LABELS = {
     "mnist-5": (0.988, None, None),
@@ -111,10 +113,11 @@ def _clusters(store: Store, known: Mapping[str, Group], seeds: Sequence[int]) ->
                 data,
                 *printed(data),
                 *(group.triple() for group in others.values()),
-                *(ours.text(key) for key in SCORES),
+                *(ours.text(key) for key in (*SCORES, "macro_recall")),
                 ours.n,
                 _asked(ours, ASKED[data]),
                 behind(ours, others),
+                seconds(ours.mean("seconds_to_acc_95")),
                 seconds(ours.mean("seconds")),
             )
         )
@@ -128,9 +131,11 @@ def _clusters(store: Store, known: Mapping[str, Group], seeds: Sequence[int]) ->
             "ours ACC",
             "NMI",
             "ARI",
+            "macro recall",
             "seeds",
             "asked for",
             "ours leads",
+            "to ACC .95",
             "training",
         ),
         tuple(rows),
@@ -138,6 +143,8 @@ def _clusters(store: Store, known: Mapping[str, Group], seeds: Sequence[int]) ->
             "ACC is Hungarian accuracy; all three are of one labelling of the natural test split, mean ± sd over "
             "the seeds. The paper's rows, and whether one labelling can have them, are explained in `attainable.py`.",
             "Ours leads where the mean of each of the three is above that of each of the others.",
+            f"Of cifar-2-90, macro recall {number(MACRO_RECALL)} is asked for too. To ACC .95: mean seconds from the start of "
+            "the process, start-up included, of the runs that reach it.",
             *code_note(groups.values()),
             *failure_notes(groups),
         ),
