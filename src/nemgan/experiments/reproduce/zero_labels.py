@@ -143,8 +143,8 @@ def _clusters(store: Store, known: Mapping[str, Group], seeds: Sequence[int]) ->
             "ACC is Hungarian accuracy; all three are of one labelling of the natural test split, mean ± sd over "
             "the seeds. The paper's rows, and whether one labelling can have them, are explained in `attainable.py`.",
             "Ours leads where the mean of each of the three is above that of each of the others.",
-            f"Of cifar-2-90, macro recall {number(MACRO_RECALL)} is asked for too. To ACC .95: mean seconds from the start of "
-            "the process, start-up included, of the runs that reach it.",
+            f"Of cifar-2-90, macro recall {number(MACRO_RECALL)} is asked for too. To ACC .95: mean seconds, start-up "
+            "included, of the runs that reach it.",
             *code_note(groups.values()),
             *failure_notes(groups),
         ),
