@@ -3,12 +3,15 @@
 The inverter learns more modes than there are clusters. The graph between those micro-modes, W, says how often
 neighbours fall into different ones. Clusters are unions of micro-modes, chosen to
 
-    masses known     minimise  cut(g) + λ Σ_k (|mass_k(g) − P_k| − tolerance)₊
+    masses known     minimise  cut(g) + λ Σ_k |mass_k(g) − P_k|
     masses unknown   minimise  mean_k cut_k(g) / volume_k(g)                      (normalised cut)
 
 plus, where some labels are known, the share of them a merge puts in the wrong cluster. Both objectives are sums over
-clusters, so moving one micro-mode, or swapping two, changes two terms only: many restarts of a steepest descent over
-all moves and swaps run at once.
+clusters, so moving one micro-mode, or swapping two, changes two terms only: hundreds of annealing chains run at once.
+
+A right merge can differ from a good wrong one by whole blobs (in MNIST-5 every digit is a blob, and clusters are sets
+of digits), which single moves hardly cross. So the merge is solved at several levels, as graph partitioners do: blobs
+of micro-modes first, made by joining the closest, then the micro-modes themselves from there.
 """
 
 from __future__ import annotations
@@ -29,12 +32,10 @@ class Merge:
     Attributes:
         groups: cluster of each micro-mode ``(K,)``.
         cost: the objective at ``groups``; lower is better.
-        agreement: share of restarts that ended at this very merge, in (0, 1].
     """
 
     groups: Int
     cost: float
-    agreement: float
 
 
 def mode_graph(mode: Int, neighbours: Int, n_modes: int, weights: NDArray[np.float32] | None = None) -> Float:
@@ -55,16 +56,19 @@ class _Objective:
     sizes: Float
     unary: Float
     masses: Float | None
-    tolerance: float
     price: float
 
     def term(self, k: Int, within: Float, volume: Float, mass: Float) -> Float:
-        """Term of cluster ``k`` (integers that broadcast with the rest)."""
+        """Term of cluster ``k`` (integers that broadcast with the rest); an empty cluster costs as much as can be."""
         if self.masses is None:
             cut = np.where(volume > 1e-12, 1 - within / np.maximum(volume, 1e-12), 1.0)
             return np.asarray(cut / self.unary.shape[1], np.float64)
-        excess = np.maximum(np.abs(mass - self.masses[k]) - self.tolerance, 0)
-        return np.asarray(volume - within + self.price * excess + (volume <= 1e-12), np.float64)
+        return np.asarray(volume - within + self.price * np.abs(mass - self.masses[k]) + (volume <= 1e-12), np.float64)
+
+    def joined(self, blob: Int) -> _Objective:
+        """The same objective between blobs of micro-modes; ``blob`` (K,) names each one's."""
+        h = np.eye(int(blob.max()) + 1)[blob]
+        return _Objective(h.T @ self.graph @ h, h.T @ self.sizes, h.T @ self.unary, self.masses, self.price)
 
 
 def merge(
@@ -74,9 +78,8 @@ def merge(
     *,
     masses: Float | None = None,
     unary: Float | None = None,
-    tolerance: float | None = None,
-    price: float = 1.0,
-    restarts: int = 256,
+    price: float = 0.3,
+    chains: int = 128,
     rng: np.random.Generator,
 ) -> Merge:
     """Merge K micro-modes into ``n_clusters`` clusters.
@@ -86,114 +89,97 @@ def merge(
         sizes: mass of each micro-mode ``(K,)``, summing to 1.
         masses: mass of each cluster ``(M,)`` where known; cluster k then has the k-th mass.
         unary: cost ``(K, M)`` of putting a micro-mode into a cluster (from labels); none by default.
-        tolerance: deviation of a cluster's mass that is free; by default half the mean micro-mode.
-        price: λ, cost of each further unit of deviation.
-        restarts: random starts, descended at once.
-        rng: draws the starts.
+        price: λ, cost of each unit by which the masses are off. Much lower, and everything in one cluster is cheapest.
+        chains: annealing chains a level.
+        rng: draws the starts and the moves.
 
     Returns:
         The best merge found; every cluster has at least one micro-mode where K ≥ M allows it.
     """
-    k = len(graph)
-    objective = _Objective(
-        graph,
-        sizes,
-        np.zeros((k, n_clusters)) if unary is None else unary,
-        masses,
-        0.5 / k if tolerance is None else tolerance,
-        price,
-    )
-    starts = rng.integers(0, n_clusters, (restarts, k))
-    for row in starts:  # every cluster starts with a micro-mode of its own
-        row[rng.permutation(k)[:n_clusters]] = np.arange(min(n_clusters, k))
-    groups, costs = _descend(objective, starts)
-    for _ in range(8):  # perturb the best third and descend again: out of shallow local optima
-        best = np.argsort(costs, kind="stable")[: max(restarts // 3, 1)]
-        shaken = groups[best].copy()
-        hit = rng.random(shaken.shape) < 0.15
-        shaken[hit] = rng.integers(0, n_clusters, int(hit.sum()))
-        again, then = _descend(objective, shaken)
-        better = then < costs[best] - 1e-12
-        groups[best[better]], costs[best[better]] = again[better], then[better]
-    winner = int(np.argmin(costs))
-    same = costs <= costs[winner] + 1e-9
-    return Merge(groups[winner].astype(np.int64), float(costs[winner]), float(same.mean()))
+    k, m = len(graph), n_clusters
+    fine = _Objective(graph, sizes, np.zeros((k, m)) if unary is None else unary, masses, price)
+    levels = sorted({n for n in (3 * m // 2, 2 * m, 5 * m // 2, 3 * m, 4 * m) if m < n < k})
+    blobs = [_join(graph, sizes, n) for n in levels]
+    found = []
+    for blob in blobs:
+        groups, costs = _anneal(fine.joined(blob), _starts(int(blob.max()) + 1, m, chains, rng), 0.02, 1000, rng)
+        found.append(groups[np.argsort(costs, kind="stable")[: chains // 4]][:, blob])
+    found.append(_anneal(fine, _starts(k, m, chains, rng), 0.02, 100 * k, rng)[0])
+    groups, costs = _anneal(fine, np.concatenate(found), 1e-3, 25 * k, rng)
+    best = int(np.argmin(costs))
+    return Merge(groups[best].astype(np.int64), float(costs[best]))
 
 
-def _descend(objective: _Objective, groups: Int) -> tuple[Int, Float]:
-    """Steepest descent over all moves and swaps from each row of ``groups`` (R, K): where it ends, and the costs."""
-    groups = groups.copy()
-    active = np.arange(len(groups))
-    costs = np.zeros(len(groups))
-    for _ in range(4 * groups.shape[1]):
-        change, what, now = _best_change(objective, groups[active])
-        costs[active] = now
-        going = change < -1e-12
-        active, what = active[going], what[going]
-        if not len(active):
-            break
-        k = groups.shape[1]
-        m = objective.unary.shape[1]
-        moving = what < k * m
-        rows, code = active[moving], what[moving]
-        groups[rows, code // m] = code % m
-        rows, code = active[~moving], what[~moving] - k * m
-        i, j = code // k, code % k
-        groups[rows, i], groups[rows, j] = groups[rows, j], groups[rows, i]
-    return groups, costs
+def _starts(k: int, m: int, chains: int, rng: np.random.Generator) -> Int:
+    """Random groups ``(chains, k)``; each cluster starts with a member of its own."""
+    groups = rng.integers(0, m, (chains, k))
+    for row in groups:
+        row[rng.permutation(k)[:m]] = np.arange(min(k, m))
+    return groups
 
 
-def _best_change(objective: _Objective, groups: Int) -> tuple[Float, Int, Float]:
-    """Best change of each row: its gain (negative is better), its code, and the row's present cost.
+def _join(graph: Float, sizes: Float, n: int) -> Int:
+    """Blob of each micro-mode ``(K,)``: the pair with the most links for its sizes is joined until ``n`` are left."""
+    links, sizes = graph.copy(), sizes.copy()
+    blob, left = np.arange(len(graph)), np.arange(len(graph))
+    while len(left) > n:
+        close = links[np.ix_(left, left)] / (np.outer(sizes[left], sizes[left]) + 1e-12)
+        np.fill_diagonal(close, -1)
+        i, j = left[np.array(np.unravel_index(close.argmax(), close.shape))]
+        links[i] += links[j]
+        links[:, i] += links[:, j]
+        sizes[i] += sizes[j]
+        blob[blob == j] = i
+        left = left[left != j]
+    return np.asarray(np.unique(blob, return_inverse=True)[1], np.int64)
 
-    Codes below K·M are moves (mode · M + cluster), the rest swaps (mode · K + mode).
+
+def _anneal(objective: _Objective, groups: Int, hot: float, steps: int, rng: np.random.Generator) -> tuple[Int, Float]:
+    """Simulated annealing of each row of ``groups`` (R, K) from temperature ``hot`` down: the best seen, their costs.
+
+    Half the proposals move a micro-mode to another cluster, half swap two of them.
     """
-    w, unary = objective.graph, objective.unary
-    r, k = groups.shape
-    m = unary.shape[1]
-    one_hot = (groups[:, :, None] == np.arange(m)).astype(np.float64)
-    affinity = np.einsum("ij,rjm->rim", w, one_hot)
-    degree, own = w.sum(1), np.diag(w)
-    within = np.einsum("rim,rim->rm", one_hot, affinity)
-    volume, mass = one_hot.transpose(0, 2, 1) @ degree, one_hot.transpose(0, 2, 1) @ objective.sizes
-    clusters = np.arange(m)
-    terms = objective.term(clusters, within, volume, mass)
-    rows, modes = np.arange(r)[:, None], np.arange(k)
-    here = groups
-    cost = terms.sum(1) + unary[modes, here].sum(1)
-
-    def shifted(cluster: Int, row: Int, d_within: Float, d_volume: Float, d_mass: Float) -> Float:
-        """Change of ``cluster``'s term when its statistics change."""
-        after = objective.term(
-            cluster, within[row, cluster] + d_within, volume[row, cluster] + d_volume, mass[row, cluster] + d_mass
-        )
-        return np.asarray(after - terms[row, cluster], np.float64)
-
-    at_home = affinity[rows, modes, here]
-    # move mode i from its cluster to each other one
-    leave = shifted(here, rows, own - 2 * at_home, -degree[None], -objective.sizes[None])
-    target = np.broadcast_to(clusters, (r, k, m))
-    join = shifted(
-        target,
-        rows[:, :, None],
-        2 * affinity + own[None, :, None],
-        degree[None, :, None],
-        objective.sizes[None, :, None],
-    )
-    gain = leave[:, :, None] + join + unary[None] - unary[modes, here][:, :, None]
-    gain = np.where(target == here[:, :, None], 0.0, gain)
-    # swap modes i and j of different clusters a and b
-    a, b = np.broadcast_to(here[:, :, None], (r, k, k)), np.broadcast_to(here[:, None, :], (r, k, k))
-    row = np.arange(r)[:, None, None]
-    i, j = np.arange(k)[None, :, None], np.arange(k)[None, None, :]
-    across_i, across_j = affinity[row, i, b], affinity[row, j, a]
-    home_i, home_j = at_home[:, :, None], at_home[:, None, :]
-    d_a = own[i] - 2 * home_i + own[j] + 2 * across_j - 2 * w[i, j]
-    d_b = own[j] - 2 * home_j + own[i] + 2 * across_i - 2 * w[i, j]
-    d_volume, d_mass = degree[j] - degree[i], objective.sizes[j] - objective.sizes[i]
-    swap = shifted(a, row, d_a, d_volume, d_mass) + shifted(b, row, d_b, -d_volume, -d_mass)
-    swap = swap + unary[i, b] + unary[j, a] - unary[i, a] - unary[j, b]
-    swap = np.where((a == b) | (i >= j), 0.0, swap)
-    gains = np.concatenate([gain.reshape(r, -1), swap.reshape(r, -1)], 1)
-    best = gains.argmin(1)
-    return gains[np.arange(r), best], best.astype(np.int64), cost
+    links, own, unary = objective.graph.copy(), np.diag(objective.graph), objective.unary
+    np.fill_diagonal(links, 0)
+    degree, sizes = objective.graph.sum(1), objective.sizes
+    groups, (r, k), m = groups.copy(), groups.shape, unary.shape[1]
+    one_hot = np.eye(m)[groups]
+    affinity = links @ one_hot  # (R, K, M): links of each micro-mode to each cluster
+    within = (one_hot * (affinity + own[:, None])).sum(1)
+    volume, mass = degree @ one_hot, sizes @ one_hot
+    terms = objective.term(np.arange(m), within, volume, mass)
+    cost = terms.sum(1) + unary[np.arange(k), groups].sum(1)
+    best, best_cost, rows = groups.copy(), cost.copy(), np.arange(r)
+    for temperature in np.geomspace(hot, min(hot, 2e-4), steps):
+        i, j, swap = rng.integers(0, k, r), rng.integers(0, k, r), rng.random(r) < 0.5
+        a, b = groups[rows, i], np.where(swap, groups[rows, j], rng.integers(0, m, r))
+        ia, ib, ja, jb = affinity[rows, i, a], affinity[rows, i, b], affinity[rows, j, a], affinity[rows, j, b]
+        between = links[i, j]
+        within_a = within[rows, a] - own[i] - 2 * ia + swap * (own[j] + 2 * (ja - between))
+        within_b = within[rows, b] + own[i] + 2 * ib - swap * (own[j] + 2 * (jb + between))
+        d_volume, d_mass = degree[i] - swap * degree[j], sizes[i] - swap * sizes[j]
+        volume_a, volume_b = volume[rows, a] - d_volume, volume[rows, b] + d_volume
+        mass_a, mass_b = mass[rows, a] - d_mass, mass[rows, b] + d_mass
+        term_a, term_b = objective.term(a, within_a, volume_a, mass_a), objective.term(b, within_b, volume_b, mass_b)
+        change = term_a + term_b - terms[rows, a] - terms[rows, b]
+        change += unary[i, b] - unary[i, a] + swap * (unary[j, a] - unary[j, b])
+        taken = (a != b) & (rng.random(r) < np.exp(np.minimum(0, -change / temperature)))
+        at, to, of = rows[taken], b[taken], a[taken]
+        for state, new_a, new_b in (
+            (within, within_a, within_b),
+            (volume, volume_a, volume_b),
+            (mass, mass_a, mass_b),
+            (terms, term_a, term_b),
+        ):
+            state[at, of], state[at, to] = new_a[taken], new_b[taken]
+        cost[at] += change[taken]
+        groups[at, i[taken]] = to
+        affinity[at, :, of] -= links[i[taken]]
+        affinity[at, :, to] += links[i[taken]]
+        both = taken & swap
+        groups[rows[both], j[both]] = a[both]
+        affinity[rows[both], :, b[both]] -= links[j[both]]
+        affinity[rows[both], :, a[both]] += links[j[both]]
+        better = cost < best_cost - 1e-12
+        best[better], best_cost[better] = groups[better], cost[better]
+    return best, best_cost

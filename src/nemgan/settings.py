@@ -46,6 +46,8 @@ class ConditionsConfig(Section):
 class ConnectConfig(Section):
     """The connected inverter: h learns from the data's own neighbourhoods (docs/theory.md)."""
 
+    samples: Batch = 20_000
+    """At most so many training samples are used; more make the same number of steps see each of them less often."""
     micro_modes: Count = 20
     neighbours: Count = 10
     balance: Weight = 5.0
@@ -53,6 +55,8 @@ class ConnectConfig(Section):
     augment: Weight = 1.0
     """Strength of the augmentation; 0 is none."""
     steps: Steps = 400
+    restarts: Count = 1
+    """Times to learn and merge micro-modes from anew; the merge that costs least is kept."""
     refresh: Count = 100
     """Steps between looking neighbours up anew, in h's features, not the raw samples; half that in refining."""
     raw_share: Fraction = 0.0
@@ -61,6 +65,10 @@ class ConnectConfig(Section):
     batch: Batch = 128
     """Pairs of neighbours a step."""
     lr: Positive = 3e-3
+    partitions: Count = 8
+    """Partitions of the samples that are merged and vote on the clusters."""
+    votes_weight: Weight = 0.0
+    """Weight of the votes' cross-entropy while the clusters are refined."""
     micro_weight: Weight = 0.3
     """Weight of the micro-modes' loss while the clusters are refined."""
 

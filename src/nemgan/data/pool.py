@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +35,16 @@ class Pool:
         y = torch.from_numpy(data.y)
         labelled = (y >= 0).nonzero().flatten()
         return cls(torch.from_numpy(data.x).to(device), labelled.to(device), y[labelled].to(device))
+
+    def some(self, n: int) -> Pool:
+        """A pool of at most ``n`` samples: all that are labelled, and others in a fixed shuffled order."""
+        if n >= len(self.x):
+            return self
+        first = torch.ones(len(self.x))
+        first[self.labelled.cpu()] = 0
+        shuffled = torch.from_numpy(np.random.default_rng(0).permutation(len(self.x)))
+        kept = shuffled[first[shuffled].argsort(stable=True)][: max(n, len(self.labelled))].sort().values.to(self.device)
+        return Pool(self.x[kept], torch.searchsorted(kept, self.labelled), self.labels)
 
     def __len__(self) -> int:
         return len(self.x)

@@ -14,6 +14,7 @@ Labels, if some are disclosed, enter as a cross-entropy and a cost of the merge;
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,11 +23,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from nemgan.consensus import consensus
 from nemgan.data.augment import fitting
 from nemgan.data.neighbours import flatten, local_weights, nearest, project
 from nemgan.data.pool import Pool
 from nemgan.losses.connectivity import disagreement, imbalance
-from nemgan.merging import merge, mode_graph
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage, at_rest
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
 NOTHING = LossResult(torch.zeros(()), {})
 
 
-def warm_up(progress: float) -> float:
-    """Learning-rate factor while connecting: up over the first sixth of the stage, then level."""
-    return min(1.0, progress * 6 + 0.02)
+def up_and_down(progress: float) -> float:
+    """Learning-rate factor while connecting: up over the first tenth of the stage, down to a tenth over the last third."""
+    return min(1.0, 10 * progress + 0.02, max(0.1, 3 * (1 - progress)))
 
 
 def cool_down(progress: float) -> float:
@@ -46,45 +47,84 @@ def cool_down(progress: float) -> float:
     return 1.0 - progress
 
 
+def nested(shares: Tensor) -> Tensor:
+    """Cluster of each micro-mode (K,) from the probability (K, M) it shares with each; every cluster gets one."""
+    groups = shares.argmax(1)
+    part = shares / shares.sum(1, keepdim=True).clamp_min(1e-12)
+    for k in range(shares.shape[1]):
+        counts = torch.bincount(groups, minlength=shares.shape[1])
+        if not counts[k]:
+            groups[torch.where(counts[groups] > 1, part[:, k], -1.0).argmax()] = k
+    return groups
+
+
 class Connection:
     """The stages of the connected inverter of ``model`` on ``pool``.
 
-    The neighbour graph lives in ``model.scratch``: positions ``neighbours`` (N, k) and their ``weights`` (N, k), those
-    in the raw samples followed by those in h's features. Features know more, but on few samples they make things up,
+    The neighbour graphs live in ``model.scratch``: positions (N, k) and their weights (N, k), by distance of the raw
+    samples (``raw_…``) and of h's features (``own_…``). Features know more, but on few samples they make things up,
     and a share of raw neighbours keeps them honest.
     """
 
     def __init__(self, model: NEMGAN, pool: Pool) -> None:
-        self.model, self.pool, self.settings = model, pool, model.settings.connect
+        self.model, self.settings = model, model.settings.connect
+        self.pool = pool.some(self.settings.samples)
         self.augment = fitting(pool.x.cpu().numpy(), self.settings.augment)
 
     def stages(self) -> list[Stage]:
         settings = self.settings
         optimiser, every = Optimiser(settings.lr, (0.9, 0.99)), settings.refresh
         soon = max(every // 2, 1)
-        connect = Phase("inverter", ("inverter",), self.connect_loss, optimiser, schedule=warm_up)
+        look = Phase("graph", (), self.look, every=every)
+        connect = Phase("inverter", ("inverter",), self.connect_loss, optimiser, schedule=up_and_down)
+        relook = Phase("graph", (), self.look, every=soon, first=soon)
         refine = Phase("inverter", ("inverter",), self.refine_loss, optimiser, schedule=cool_down)
-        return [
-            Stage("connect", settings.steps, (Phase("graph", (), self.look, every=every), connect), end=self.merge),
+        stages = [
             Stage(
-                "refine",
-                settings.refine_steps,
-                (Phase("graph", (), self.look, every=soon, first=soon), refine),
-                end=self.settle,
-            ),
+                f"connect {i + 1}" if i else "connect",
+                settings.steps,
+                (look, connect),
+                begin=self.start_again if i else None,
+                end=partial(self.finish, i),
+            )
+            for i in range(settings.restarts)
         ]
+        return [*stages, Stage("refine", settings.refine_steps, (relook, refine), end=self.settle)]
+
+    def start_again(self, rng: torch.Generator) -> None:
+        """A new h, and neighbours by the raw samples again."""
+        seed = int(torch.randint(2**62, (1,), generator=rng, device=rng.device))
+        self.model.inverter.load_state_dict(self.model.new_inverter(seed).state_dict())
+        for key in [key for key in self.model.scratch if key.startswith("own_")]:
+            del self.model.scratch[key]
+
+    def finish(self, run: int, rng: torch.Generator) -> Mapping[str, object]:
+        """Merge; keep the run whose merges cost least; after the last, put it back."""
+        model, scratch = self.model, self.model.scratch
+        logs = self.merge(rng)
+        cost = float(str(logs["cost"]))
+        if run == 0 or cost < float(scratch["best_cost"]):
+            scratch["best_cost"] = torch.tensor(cost, dtype=torch.float64)
+            kept = model.state_dict() | {key: scratch[key] for key in ("own_neighbours", "own_weights", "votes")}
+            scratch.update({f"best/{key}": value.clone() for key, value in kept.items()})
+        if run < self.settings.restarts - 1:
+            return logs
+        kept = {key.removeprefix("best/"): scratch.pop(key) for key in list(scratch) if key.startswith("best/")}
+        scratch.update({key: kept.pop(key) for key in ("own_neighbours", "own_weights", "votes")})
+        model.load_state_dict(kept)
+        return {**logs, "cost": float(scratch.pop("best_cost")), "agreement": float(model.agreement)}
 
     def look(self, rng: torch.Generator) -> LossResult:
         """Find the neighbours in the raw samples, and after the first time also in h's features."""
-        model, pool = self.model, self.pool
-        if not model.scratch:
-            raw = self._graph(flatten(pool.x.cpu().numpy()))
-            model.scratch.update(raw_neighbours=raw[0], raw_weights=raw[1], neighbours=raw[0], weights=raw[1])
+        scratch = self.model.scratch
+        if "raw_neighbours" not in scratch:
+            index, weights = self._graph(flatten(self.pool.x.cpu().numpy()))
+            scratch.update(raw_neighbours=index, raw_weights=weights)
+        elif "own_neighbours" not in scratch:
+            index, weights = scratch["raw_neighbours"], scratch["raw_weights"]
         else:
-            found = self._graph(project(self.over_pool(model.inverter.features).cpu().numpy()))
-            share = self.settings.raw_share
-            model.scratch["neighbours"] = torch.cat([model.scratch["raw_neighbours"], found[0]], 1)
-            model.scratch["weights"] = torch.cat([share * model.scratch["raw_weights"], (1 - share) * found[1]], 1)
+            index, weights = self._graph(project(self.over_pool(self.model.inverter.features).cpu().numpy()))
+        scratch.update(own_neighbours=index, own_weights=weights)
         return NOTHING
 
     def _graph(self, points: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
@@ -93,15 +133,16 @@ class Connection:
         weights = local_weights(index, distance)
         return torch.from_numpy(index).to(self.pool.device), torch.from_numpy(weights).to(self.pool.device)
 
-    def pairs(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Micro-mode posteriors (batch, K) of changed samples, and of a changed neighbour of each."""
-        scratch = self.model.scratch
+    def pairs(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions of samples (batch,), micro-mode posteriors (batch, K) of them changed, and of changed neighbours."""
+        scratch, raw = self.model.scratch, self.settings.raw_share
         i = self.pool.draw(self.settings.batch, rng)
-        pick = torch.multinomial(scratch["weights"][i], 1, generator=rng)
-        j = scratch["neighbours"][i].gather(1, pick).flatten()
+        weights = torch.cat([raw * scratch["raw_weights"][i], (1 - raw) * scratch["own_weights"][i]], 1)
+        neighbours = torch.cat([scratch["raw_neighbours"][i], scratch["own_neighbours"][i]], 1)
+        j = neighbours.gather(1, torch.multinomial(weights, 1, generator=rng)).flatten()
         x = self.augment(self.model.encode(self.pool.x[torch.cat([i, j])]), rng)
         p, q = self.model.inverter.logits(x).softmax(1).chunk(2)
-        return p, q
+        return i, p, q
 
     def agree(self, p: Tensor, q: Tensor, masses: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """−E log⟨p, q⟩ + λ KL(mean ‖ masses), and its parts."""
@@ -116,15 +157,19 @@ class Connection:
 
     def connect_loss(self, rng: torch.Generator) -> LossResult:
         """Step 1."""
-        return LossResult(*self.agree(*self.pairs(rng), self.even()))
+        _, p, q = self.pairs(rng)
+        return LossResult(*self.agree(p, q, self.even()))
 
     def refine_loss(self, rng: torch.Generator) -> LossResult:
         """Step 3, the micro-modes kept apart beside it, and the disclosed labels if there are any."""
-        model = self.model
-        p, q = self.pairs(rng)
+        model, scratch = self.model, self.model.scratch
+        i, p, q = self.pairs(rng)
         loss, logs = self.agree(model.merged(p), model.merged(q), model.masses())
         if self.settings.micro_weight:
             loss = loss + self.settings.micro_weight * self.agree(p, q, self.even())[0]
+        if self.settings.votes_weight:
+            voted = -(scratch["votes"][i] * model.merged(p).clamp_min(1e-8).log()).sum(1).mean()
+            loss, logs["votes"] = loss + self.settings.votes_weight * voted, voted.detach()
         if len(self.pool.labelled):
             supervised = self.supervised_loss(rng)
             loss, logs["supervised"] = loss + supervised, supervised.detach()
@@ -137,53 +182,42 @@ class Connection:
         x = self.augment(self.model.encode(pool.x[pool.labelled[pick]]), rng)
         return F.nll_loss(self.model.posterior(x).clamp_min(1e-8).log(), pool.labels[pick])
 
-    def over_pool(self, function: Callable[[Tensor], Tensor]) -> Tensor:
-        """``function`` of every sample of the pool, unchanged, with h at rest, ``(N, …)``."""
+    def over_pool(self, function: Callable[[Tensor], Tensor], pool: Pool | None = None) -> Tensor:
+        """``function`` of every sample of ``pool`` (by default its own), unchanged, with h at rest, ``(N, …)``."""
+        x = (pool or self.pool).x
         with at_rest(self.model.inverter):
-            return torch.cat([function(self.model.encode(x)) for x in torch.split(self.pool.x, 1024)])
+            return torch.cat([function(self.model.encode(part)) for part in torch.split(x, 1024)])
 
-    def modes(self) -> Tensor:
-        """Micro-mode of every sample of the pool, ``(N,)`` int64."""
-        return self.over_pool(self.model.inverter.logits).argmax(1)
+    def modes(self, pool: Pool | None = None) -> Tensor:
+        """Micro-mode of every sample of ``pool`` (by default its own), ``(N,)`` int64."""
+        return self.over_pool(self.model.inverter.logits, pool).argmax(1)
 
     def merge(self, rng: torch.Generator) -> Mapping[str, object]:
-        """Step 2: choose the clusters of the micro-modes and set the prior over both."""
-        model = self.model
+        """Step 2: vote on the clusters of the samples, give each micro-mode its cluster, set the prior over both."""
+        model, pool, scratch = self.model, self.pool, self.model.scratch
         self.look(rng)
-        mode = self.modes().cpu().numpy()
-        sizes = np.bincount(mode, minlength=model.n_modes) / len(mode)
-        index, weights = (model.scratch[key].cpu().numpy() for key in ("neighbours", "weights"))
-        seed = int(torch.randint(2**62, (1,), generator=rng, device=rng.device))
-        found = merge(
-            mode_graph(mode, index, model.n_modes, weights),
-            sizes,
+        points = project(self.over_pool(model.inverter.features).cpu().numpy())
+        found = consensus(
+            points,
+            [(scratch[f"{s}_neighbours"].cpu().numpy(), scratch[f"{s}_weights"].cpu().numpy()) for s in ("raw", "own")],
             model.n_clusters,
             masses=model.known,
-            unary=self._label_costs(mode),
-            rng=np.random.default_rng(seed),
+            labelled=pool.labelled.cpu().numpy(),
+            labels=pool.labels.cpu().numpy(),
+            modes=self.parts(),
+            runs=self.settings.partitions,
+            rng=np.random.default_rng(int(torch.randint(2**62, (1,), generator=rng, device=rng.device))),
         )
-        model.groups.copy_(torch.from_numpy(found.groups))
-        self._place_unused(torch.from_numpy(sizes).to(model.device) == 0)
-        self._set_prior(torch.from_numpy(sizes).float().to(model.device))
+        scratch["votes"] = torch.from_numpy(found.votes).float().to(pool.device)
+        model.agreement.fill_(found.agreement)
+        p = self.over_pool(model.inverter.logits).softmax(1)
+        model.groups.copy_(nested(p.T @ scratch["votes"]))
+        self._set_prior(torch.bincount(p.argmax(1), minlength=model.n_modes) / len(p))
         return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
 
-    def _place_unused(self, unused: Tensor) -> None:
-        """Put micro-modes that no sample prefers, which the graph says nothing of, where their probability lies."""
-        model = self.model
-        p = self.over_pool(lambda x: model.inverter.logits(x).softmax(1))
-        cluster = model.groups[p.masked_fill(unused, 0).argmax(1)]
-        shares = p.T @ F.one_hot(cluster, model.n_clusters).to(p.dtype)
-        model.groups.copy_(torch.where(unused, shares.argmax(1), model.groups))
-
-    def _label_costs(self, mode: NDArray[np.int64]) -> NDArray[np.float64] | None:
-        """Share of the disclosed labels put wrong if micro-mode i became cluster k, ``(K, M)``; None without labels."""
-        pool, model = self.pool, self.model
-        if not len(pool.labelled):
-            return None
-        labels, at = pool.labels.cpu().numpy(), mode[pool.labelled.cpu().numpy()]
-        counts = np.zeros((model.n_modes, model.n_clusters))
-        np.add.at(counts, (at, labels), 1)
-        return np.asarray((counts.sum(1, keepdims=True) - counts) / len(labels), np.float64)
+    def parts(self) -> int:
+        """Micro-modes of a partition: one for every hundred samples, from 20 to 80."""
+        return min(len(self.pool), max(self.model.n_clusters, min(80, max(20, len(self.pool) // 100))))
 
     def settle(self, rng: torch.Generator) -> Mapping[str, object]:
         """Step 3's end: the prior that minimises ‖E h(x) − P_Y‖₁ (Eq. 5) is E h(x) itself; known masses are kept."""
@@ -191,7 +225,7 @@ class Connection:
         p = self.over_pool(model.inverter.logits).softmax(1)
         self._set_prior(p.mean(0))
         merged = model.merged(p)
-        neighbours = merged[model.scratch["neighbours"][:, 0]]
+        neighbours = merged[model.scratch["own_neighbours"][:, 0]]
         mean = merged.mean(0)
         entropy = -(mean * mean.clamp_min(1e-8).log()).sum()
         confidence = 1 - disagreement(merged, neighbours) / entropy.clamp_min(1e-8)

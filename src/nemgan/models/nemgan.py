@@ -51,6 +51,7 @@ class NEMGAN(Model):
     Attributes:
         groups: cluster of each latent mode ``(K,)``.
         confidence: share of the assignment's entropy on which neighbours agree, in (−∞, 1]; NaN before it is measured.
+        agreement: mean share of samples that two of the merges put alike (``consensus``), in (0, 1]; NaN before a merge.
     """
 
     conditions = Conditions(True, True, True)
@@ -77,7 +78,6 @@ class NEMGAN(Model):
         self.ema_decay = gan.ema
         with isolated(seed, "weights"):
             self.prior = Prior(self.n_modes)
-            self.inverter = Inverter(shape, net.inverter_width, self.n_modes, settings.latent.dim, net.style)
             self.critic = Critic(
                 shape,
                 net.width,
@@ -86,16 +86,25 @@ class NEMGAN(Model):
                 style=net.style,
             )
             self.generator = Generator(settings.latent.dim, shape, net.width, net.style)
+        self.inverter = self.new_inverter(seed)
         channels_last(self)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         self.latent = AdditiveLatent(self.prior, settings.latent.dim, settings.latent.noise, disjoint=on.C1)
         self.groups: Tensor
         self.confidence: Tensor
+        self.agreement: Tensor
         self.register_buffer("groups", torch.arange(self.n_modes) % n_clusters)
         self.register_buffer("confidence", torch.tensor(float("nan")))
+        self.register_buffer("agreement", torch.tensor(float("nan")))
         if self.known is not None:
             shares = torch.from_numpy(self.known).float()[self.groups]
             self.prior.set(shares / torch.bincount(self.groups)[self.groups])
+
+    def new_inverter(self, seed: int) -> Inverter:
+        """An untrained h for this model, on the CPU, with weights from ``seed``."""
+        net = self.settings.network
+        with isolated(seed, "inverter"):
+            return Inverter(self.shape, net.inverter_width, self.n_modes, self.settings.latent.dim, net.style)
 
     # what it has learned
 
@@ -175,7 +184,7 @@ class Adversary:
             return x, None
         if self.frozen:
             if self._real_modes is None and self.connection is not None:
-                self._real_modes = self.connection.modes()
+                self._real_modes = self.connection.modes(self.pool)
             assert self._real_modes is not None
             mode = self._real_modes[i]
         else:

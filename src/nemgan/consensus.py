@@ -1,0 +1,109 @@
+"""Clusters that many partitions agree on.
+
+One set of micro-modes is a draw: a mode that straddles two classes can tip the minimum cut. So the samples are
+partitioned several times (K-means of h's features from different starts), each partition is merged into clusters
+(``merging``), the merges are brought under one naming, and every sample gets the share of votes for each cluster.
+How far the merges agree is the honest measure of how sure the clusters are: it falls where the cut is ambiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from sklearn.cluster import KMeans
+
+from nemgan.merging import merge, mode_graph
+
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+Graph = tuple[Int, NDArray[np.float32]]
+"""Positions of each sample's neighbours and their weights, both ``(N, k)``."""
+
+ALIKE = 0.9
+"""Merges that put at least this share of the samples alike are of one family."""
+
+
+@dataclass(frozen=True, eq=False)
+class Consensus:
+    """What the merges of several partitions say together.
+
+    Attributes:
+        votes: share of the merges that put a sample into a cluster ``(N, M)``, rows summing to one.
+        agreement: mean share of samples that two merges put alike, clusters matched, in (0, 1].
+        cost: mean cost of the merges that voted.
+    """
+
+    votes: Float
+    agreement: float
+    cost: float
+
+
+def consensus(
+    points: NDArray[np.float32],
+    graphs: Sequence[Graph],
+    n_clusters: int,
+    *,
+    masses: Float | None,
+    labelled: Int,
+    labels: Int,
+    modes: int,
+    runs: int,
+    rng: np.random.Generator,
+) -> Consensus:
+    """Partition ``points`` (N, D) ``runs`` times into ``modes`` parts, merge each, and count votes.
+
+    Args:
+        graphs: neighbour graphs of the samples, which count alike in the cut.
+        masses: of the clusters ``(M,)`` where known; cluster k then has the k-th mass.
+        labelled: positions of disclosed labels ``(L,)``; they cost each merge what it puts wrong.
+        labels: their clusters ``(L,)``.
+
+    Returns:
+        The votes of the largest family of like merges: all of them where fewer than three are alike.
+    """
+    found, costs = [], []
+    for _ in range(runs):
+        start = int(rng.integers(2**31))
+        part = KMeans(modes, n_init=1, max_iter=50, random_state=start).fit(points).labels_.astype(np.int64)
+        result = merge(
+            sum((mode_graph(part, i, modes, w) for i, w in graphs), np.zeros((modes, modes))) / len(graphs),
+            np.bincount(part, minlength=modes) / len(part),
+            n_clusters,
+            masses=masses,
+            unary=label_costs(part[labelled], labels, modes, n_clusters) if len(labelled) else None,
+            chains=64,
+            rng=rng,
+        )
+        found.append(result.groups[part])
+        costs.append(result.cost)
+    named = np.zeros((runs, runs, len(points)), np.int64)
+    alike = np.ones((runs, runs))
+    for a in range(runs):
+        for b in range(runs):
+            named[a, b] = rename(found[b], found[a], n_clusters)
+            alike[a, b] = (named[a, b] == found[a]).mean()
+    family = alike >= ALIKE
+    centre = int(np.lexsort((alike.sum(1), family.sum(1)))[-1])
+    voters = np.flatnonzero(family[centre]) if family[centre].sum() >= min(3, runs) else np.arange(runs)
+    if len(labelled):  # names are given
+        named[centre] = found
+    votes = np.stack([(named[centre, voters] == k).mean(0) for k in range(n_clusters)], 1)
+    pairs = alike[~np.eye(runs, dtype=bool)]
+    return Consensus(votes, float(pairs.mean()) if runs > 1 else 1.0, float(np.mean(np.array(costs)[voters])))
+
+
+def rename(clusters: Int, like: Int, n_clusters: int) -> Int:
+    """``clusters`` (N,) under the names that overlap most with ``like`` (N,)."""
+    overlap = np.bincount(clusters * n_clusters + like, minlength=n_clusters**2).reshape(n_clusters, n_clusters)
+    return np.asarray(linear_sum_assignment(-overlap)[1][clusters], np.int64)
+
+
+def label_costs(at: Int, labels: Int, modes: int, n_clusters: int) -> Float:
+    """Share of the labels put wrong if micro-mode i became cluster k ``(K, M)``; ``at`` (L,) is each label's mode."""
+    counts = np.zeros((modes, n_clusters))
+    np.add.at(counts, (at, labels), 1)
+    return np.asarray((counts.sum(1, keepdims=True) - counts) / len(labels), np.float64)
