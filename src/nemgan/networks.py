@@ -1,9 +1,10 @@
 """Generator, critic and inverter for images of any side divisible by four, and for vectors.
 
-Two families, one builder each:
+Families, one builder each:
 
 * ``compact``: 4×4 stride-2 convolutions down, 4×4 stride-2 transposed convolutions up. A side of 28 goes
   28 → 14 → 7 and one of 8 goes 8 → 4 → 2.
+* ``pooled``: an inverter's trunk for colour images, convolutions and a mean over the map.
 * ``reference``: the widths, kernels, strides and dropout of the code the paper's authors released.
 
 Images are ``(N, C, H, W)`` in [0, 1]; vectors are ``(N, D)``, standardised.
@@ -16,6 +17,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from nemgan.errors import ConfigError
@@ -83,6 +85,8 @@ def trunk(
         return nn.Sequential(*layers, wrap(nn.Linear(hidden, hidden)), *norm, nn.LeakyReLU(0.1)), hidden
     if style == "reference":
         return _reference_trunk(shape, deep=batch_norm)
+    if style == "pooled":
+        return _pooled_trunk(shape[0], width), 8 * width
     layers, channels, maps = [], shape[0], sides(shape[1])
     for i in range(len(maps) - 1):
         out = width * 2 ** min(i, 2)
@@ -95,6 +99,16 @@ def trunk(
     layers.append(wrap(nn.Conv2d(channels, out, 3, stride, 1, bias=not batch_norm)))
     layers += [nn.BatchNorm2d(out)] if batch_norm else []
     return nn.Sequential(*layers, nn.LeakyReLU(0.1), nn.Flatten()), out * side**2
+
+
+def _pooled_trunk(channels: int, width: int) -> nn.Sequential:
+    """Four convolutions, the first three with stride 2, and the mean over the map: takes images of any side."""
+    layers: list[nn.Module] = []
+    for i, (kernel, stride) in enumerate([(4, 2), (3, 2), (3, 2), (3, 1)]):
+        out = width * 2**i
+        layers += [nn.Conv2d(channels, out, kernel, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+        channels = out
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
 def _reference_trunk(shape: tuple[int, ...], deep: bool) -> tuple[nn.Sequential, int]:
@@ -190,26 +204,45 @@ class Critic(nn.Module):
 
 
 class Inverter(nn.Module):
-    """h: samples → (ẑ, logits of ŷ), the latent point and the mode they came from."""
+    """h: samples → (ẑ, logits of ŷ), the latent point and the mode they came from.
+
+    In the ``pooled`` style features are directions: of unit length, centred (``centre_on``), and again of one length.
+    """
 
     def __init__(self, shape: tuple[int, ...], width: int, modes: int, dim: int, style: str = "compact") -> None:
         super().__init__()
         self.trunk, size = trunk(shape, width, style=style, batch_norm=True)
         self.mode = nn.Linear(size, modes)
         self.latent = nn.Linear(size, dim)
+        self.centre: Tensor | None
+        self.register_buffer("centre", torch.zeros(size) if style == "pooled" else None)
+
+    def centre_on(self, features: Tensor) -> None:
+        """Set the centre to the mean direction of the trunk's ``features`` (n, F); ``pooled`` style only."""
+        assert self.centre is not None
+        self.centre.copy_(F.normalize(features, dim=1).mean(0))
 
     def features(self, x: Tensor) -> Tensor:
         found: Tensor = self.trunk(x)
+        if self.centre is not None:
+            found = F.normalize(F.normalize(found, dim=1) - self.centre, dim=1) * found.shape[1] ** 0.5
         return found
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits of ŷ ``(n, modes)``."""
-        found: Tensor = self.mode(self.trunk(x))
+        found: Tensor = self.mode(self.features(x))
         return found
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        features = self.trunk(x)
+        features = self.features(x)
         return self.latent(features), self.mode(features)
+
+
+class Projector(nn.Sequential):
+    """Features ``(n, size)`` → the space in which views are compared ``(n, 64)``."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(nn.Linear(size, size), nn.ReLU(), nn.Linear(size, 64))
 
 
 def channels_last(module: nn.Module) -> nn.Module:

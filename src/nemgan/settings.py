@@ -33,6 +33,8 @@ class NetworkConfig(Section):
     style: Literal["compact", "reference"] = "compact"
     width: Count = 32
     inverter_width: Count = 16
+    inverter_style: Literal["same", "pooled"] = "same"
+    """``pooled``: h ends in a mean over the map, as contrastive features need."""
 
 
 class ConditionsConfig(Section):
@@ -73,6 +75,20 @@ class ConnectConfig(Section):
     """Weight of the micro-modes' loss while the clusters are refined."""
 
 
+class ContrastConfig(Section):
+    """Contrastive pre-training of h's trunk, in place of ``connect``, where neighbours in pixels mislead (colour)."""
+
+    steps: Steps = 0
+    batch: Batch = 128
+    """Images a step, two views each."""
+    lr: Positive = 2e-3
+    temperature: Positive = 0.3
+    crop: Fraction = 0.625
+    """Side of a view over that of an image; small views cost little."""
+    fit_steps: Steps = 600
+    """Steps of fitting h's mode layer to the votes, its trunk as it is."""
+
+
 class GanConfig(Section):
     """The adversarial stage."""
 
@@ -104,4 +120,5 @@ class ModelSettings(Section):
     network: NetworkConfig = NetworkConfig()
     conditions: ConditionsConfig = ConditionsConfig()
     connect: ConnectConfig = ConnectConfig()
+    contrast: ContrastConfig = ContrastConfig()
     gan: GanConfig = GanConfig()

@@ -79,6 +79,33 @@ class Augmentation:
         return ((x - mean) * contrast + mean + light).clamp(0, 1)
 
 
+def view(x: Tensor, side: int, rng: torch.Generator, flip: bool = True) -> Tensor:
+    """A random part of each image ``(n, C, H, W)`` at ``side`` pixels, mirrored half the time, its colours changed.
+
+    Area .25–1, aspect e^±.25, brightness and contrast ±.2; in colour, saturation ±.3, grey .15 of the time, and gains
+    of 5 % on the channels, which is a cheap change of hue.
+    """
+    n = len(x)
+
+    def uniform(reach: float, *shape: int) -> Tensor:
+        return (torch.rand(n, *shape, generator=rng, device=x.device) * 2 - 1) * reach
+
+    size, aspect = (0.625 + uniform(0.375)).sqrt(), uniform(0.25).exp()
+    wide, high, zero = (size * aspect).clamp_max(1), (size / aspect).clamp_max(1), torch.zeros(n, device=x.device)
+    mirror = uniform(1.0).sign() if flip else 1.0
+    rows = [wide * mirror, zero, uniform(1.0) * (1 - wide), zero, high, uniform(1.0) * (1 - high)]
+    grid = F.affine_grid(torch.stack(rows, 1).view(n, 2, 3), [n, x.shape[1], side, side], align_corners=False)
+    x = F.grid_sample(x, grid, align_corners=False, padding_mode="reflection")
+    x = x * (1 + uniform(0.2, 1, 1, 1))
+    mean = x.mean((1, 2, 3), keepdim=True)
+    x = (x - mean) * (1 + uniform(0.2, 1, 1, 1)) + mean
+    if x.shape[1] == 3:
+        grey, saturation = x.mean(1, keepdim=True), 1 + uniform(0.3, 1, 1, 1)
+        x = grey + (x - grey) * torch.where(uniform(1.0, 1, 1, 1) < -0.7, 0.0, saturation)
+        x = x * (1 + 0.05 * torch.randn(n, 3, 1, 1, generator=rng, device=x.device))
+    return x.clamp(0, 1)
+
+
 def mirror_ratio(x: Array, sample: int = 500) -> float:
     """How far mirrored images lie from the data: their median nearest-neighbour distance over that of the originals.
 

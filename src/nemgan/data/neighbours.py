@@ -27,7 +27,9 @@ def flatten(x: Array, dims: int = 64) -> NDArray[np.float32]:
     return np.asarray((x - x.mean(0)) / np.where(scale > 0, scale, 1), np.float32)
 
 
-def nearest(points: NDArray[np.float32], k: int, exact_to: int = 10_000) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+def nearest(
+    points: NDArray[np.float32], k: int, exact_to: int = 10_000
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
     """The ``k`` nearest other points of each: positions and Euclidean distances, both ``(N, k)``, nearest first.
 
     ``k`` is cut to N − 1. Above ``exact_to`` points some neighbours are missed for the next ones (about 7 % of them on

@@ -43,7 +43,9 @@ class Pool:
         first = torch.ones(len(self.x))
         first[self.labelled.cpu()] = 0
         shuffled = torch.from_numpy(np.random.default_rng(0).permutation(len(self.x)))
-        kept = shuffled[first[shuffled].argsort(stable=True)][: max(n, len(self.labelled))].sort().values.to(self.device)
+        kept = (
+            shuffled[first[shuffled].argsort(stable=True)][: max(n, len(self.labelled))].sort().values.to(self.device)
+        )
         return Pool(self.x[kept], torch.searchsorted(kept, self.labelled), self.labels)
 
     def __len__(self) -> int:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from nemgan.consensus import consensus
+from nemgan.consensus import Consensus, consensus
 from nemgan.data.augment import fitting
 from nemgan.data.neighbours import flatten, local_weights, nearest, project
 from nemgan.data.pool import Pool
@@ -65,6 +65,9 @@ class Connection:
     samples (``raw_…``) and of h's features (``own_…``). Features know more, but on few samples they make things up,
     and a share of raw neighbours keeps them honest.
     """
+
+    sources: tuple[str, ...] = ("raw", "own")
+    """The neighbour graphs that are cut."""
 
     def __init__(self, model: NEMGAN, pool: Pool) -> None:
         self.model, self.settings = model, model.settings.connect
@@ -192,14 +195,13 @@ class Connection:
         """Micro-mode of every sample of ``pool`` (by default its own), ``(N,)`` int64."""
         return self.over_pool(self.model.inverter.logits, pool).argmax(1)
 
-    def merge(self, rng: torch.Generator) -> Mapping[str, object]:
-        """Step 2: vote on the clusters of the samples, give each micro-mode its cluster, set the prior over both."""
+    def vote(self, rng: torch.Generator) -> Consensus:
+        """Step 2: the clusters of the samples, by vote of several merges; ``scratch["votes"]`` (N, M)."""
         model, pool, scratch = self.model, self.pool, self.model.scratch
         self.look(rng)
-        points = project(self.over_pool(model.inverter.features).cpu().numpy())
         found = consensus(
-            points,
-            [(scratch[f"{s}_neighbours"].cpu().numpy(), scratch[f"{s}_weights"].cpu().numpy()) for s in ("raw", "own")],
+            project(self.over_pool(model.inverter.features).cpu().numpy()),
+            [(scratch[f"{s}_neighbours"].cpu().numpy(), scratch[f"{s}_weights"].cpu().numpy()) for s in self.sources],
             model.n_clusters,
             masses=model.known,
             labelled=pool.labelled.cpu().numpy(),
@@ -210,8 +212,14 @@ class Connection:
         )
         scratch["votes"] = torch.from_numpy(found.votes).float().to(pool.device)
         model.agreement.fill_(found.agreement)
+        return found
+
+    def merge(self, rng: torch.Generator) -> Mapping[str, object]:
+        """Vote, give each micro-mode its cluster, and set the prior over both."""
+        model = self.model
+        found = self.vote(rng)
         p = self.over_pool(model.inverter.logits).softmax(1)
-        model.groups.copy_(nested(p.T @ scratch["votes"]))
+        model.groups.copy_(nested(p.T @ model.scratch["votes"]))
         self._set_prior(torch.bincount(p.argmax(1), minlength=model.n_modes) / len(p))
         return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
 

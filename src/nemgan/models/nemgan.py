@@ -29,7 +29,8 @@ from nemgan.losses.adversarial import critic_loss, generator_loss, gradient_pena
 from nemgan.losses.inversion import latent_error, mode_binary_cross_entropy, mode_cross_entropy
 from nemgan.models.base import Conditions, LossResult, Model, Optimiser, Phase, Stage
 from nemgan.models.connected import Connection
-from nemgan.networks import Critic, Generator, Inverter, channels_last
+from nemgan.models.contrast import Contrast
+from nemgan.networks import Critic, Generator, Inverter, Projector, channels_last
 from nemgan.prior import Prior, multinoulli
 from nemgan.seeding import isolated
 from nemgan.settings import ModelSettings
@@ -69,9 +70,13 @@ class NEMGAN(Model):
         self.settings = settings
         on, gan, net = settings.conditions, settings.gan, settings.network
         self.conditions = Conditions(on.C1, on.C2, on.C3)
-        self.connected = settings.connect.steps > 0
+        self.connected = settings.connect.steps > 0 or settings.contrast.steps > 0
         self.known = np.full(n_clusters, 1 / n_clusters) if not on.C3 else prior
         self.n_modes = settings.connect.micro_modes if self.connected else n_clusters
+        if settings.contrast.steps and (len(shape) != 3 or net.inverter_style != "pooled"):
+            raise ConfigError(
+                "contrast.steps needs images and network.inverter_style=pooled: set it, or contrast.steps=0"
+            )
         if self.n_modes < n_clusters:
             raise ConfigError(f"connect.micro_modes={self.n_modes} is less than {n_clusters} clusters: set it higher")
         self.joint = gan.joint and on.C2 and self.connected
@@ -86,6 +91,7 @@ class NEMGAN(Model):
                 style=net.style,
             )
             self.generator = Generator(settings.latent.dim, shape, net.width, net.style)
+            self.projector = Projector(8 * net.inverter_width) if settings.contrast.steps else None
         self.inverter = self.new_inverter(seed)
         channels_last(self)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
@@ -103,8 +109,9 @@ class NEMGAN(Model):
     def new_inverter(self, seed: int) -> Inverter:
         """An untrained h for this model, on the CPU, with weights from ``seed``."""
         net = self.settings.network
+        style = "pooled" if net.inverter_style == "pooled" and len(self.shape) == 3 else net.style
         with isolated(seed, "inverter"):
-            return Inverter(self.shape, net.inverter_width, self.n_modes, self.settings.latent.dim, net.style)
+            return Inverter(self.shape, net.inverter_width, self.n_modes, self.settings.latent.dim, style)
 
     # what it has learned
 
@@ -141,7 +148,7 @@ class NEMGAN(Model):
         self.fit_scale(pool.x)
         if not self.connected:
             return [Adversary(self, pool, None).stage()]
-        connection = Connection(self, pool)
+        connection = (Contrast if self.settings.contrast.steps else Connection)(self, pool)
         return [*connection.stages(), Adversary(self, pool, connection).stage()]
 
 
