@@ -85,6 +85,8 @@ class Result:
     generated_vs_found_l1: float
     confidence: float | None
     metrics: dict[str, str]
+    assigns_by: str = ""
+    """How the model assigns clusters to data."""
     schema_version: Literal[1] = 1
 
     def to_json(self) -> str:
