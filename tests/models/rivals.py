@@ -42,15 +42,15 @@ def make(
 
 
 def tiny(name: str, shape: tuple[int, ...] = (2,), **changes: object) -> Model:
-    """The smallest of its kind, two steps of training."""
+    """The smallest of its kind, two steps of training; NEMGAN's inverter needs some more to use all its modes."""
     extra: Mapping[str, object] = {}
     if name == "ganmm":
         extra = {"rival.pretrain": 1}
     if name == "nemgan":
         extra = {
-            "connect.steps": 2,
+            "connect.steps": 12,
             "connect.refine_steps": 2,
-            "connect.micro_modes": 4,
+            "connect.micro_modes": 6,
             "connect.batch": 16,
             "connect.neighbours": 3,
         }

@@ -51,7 +51,7 @@ def held_out(splits: Splits, *, every: int, seed: int, elapsed: Callable[[], flo
 
 
 def sample_grid(folder: Path, *, every: int, seed: int) -> Hook:
-    """``samples/step-XXXXXX.png``: one row per mode, the same noise each time (rows of any samples where there are none)."""
+    """``samples/step-XXXXXX.png``: one row per mode, the same noise each time (any samples where there are none)."""
 
     def call(moment: Moment, model: Model) -> None:
         rows = []
