@@ -65,7 +65,7 @@ class MADGAN(Rival):
             fake, _, mode = self.fake(rng)
         logits = self.critic(torch.cat([real, fake]))
         source = torch.cat([torch.full_like(mode, self.n_clusters), mode])
-        right = (logits.detach().argmax(1) == source)[len(real) :].float().mean()
+        right = (logits.detach()[len(real) :, :-1].argmax(1) == mode).float().mean()
         loss = F.cross_entropy(logits, source)
         return LossResult(loss, {"critic": loss.detach(), "identified": right})
 
