@@ -231,3 +231,18 @@ def test_the_smallest_model_is_small() -> None:
     """docs/extending.md proves by it that little is to be written."""
     root = Path(catalog.__file__).parent
     assert len((root / "unimodal.py").read_text("utf-8").splitlines()) <= 60
+
+
+def test_the_model_of_the_guide_trains() -> None:
+    """docs/extending.md's example is a whole model."""
+    from nemgan.settings import GanConfig, ModelSettings, RivalConfig
+
+    guide = Path(__file__).parents[2] / "docs" / "extending.md"
+    code = guide.read_text("utf-8").split("```python\n")[1].split("```")[0]
+    assert len(code.splitlines()) <= 60
+    scope: dict[str, type[Model]] = {"__name__": "guide"}  # type: ignore[dict-item]
+    exec(code, scope)  # our own document
+    settings = ModelSettings(gan=GanConfig(steps=2, batch=6), rival=RivalConfig(noise="normal"))
+    model = scope["LSGAN"](settings, (1, 8, 8), 3, None, 0)
+    log = train(model, Pool.of(noise((1, 8, 8))), seed=0)
+    assert log.steps == 2 and answers(model)[0].shape == (40, 3)

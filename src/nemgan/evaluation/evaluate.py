@@ -144,6 +144,7 @@ def evaluate(
         generated_vs_found_l1=float(np.abs(fake_found - found_masses).sum()),
         confidence=_confidence(model),
         assigns_by=model.assigns_by,
+        has_modes=model.has_modes,
         metrics=_full_names(known, len(test), n_generated, judge),
     )
 

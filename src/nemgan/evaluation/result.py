@@ -87,6 +87,8 @@ class Result:
     metrics: dict[str, str]
     assigns_by: str = ""
     """How the model assigns clusters to data."""
+    has_modes: bool = True
+    """Whether the model generates from one cluster at a time; where not, nothing here is by mode."""
     schema_version: Literal[1] = 1
 
     def to_json(self) -> str:
