@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from nemgan.errors import ConfigError
-from nemgan.networks import Critic, Dropout, Generator, Inverter, sides
+from nemgan.networks import Closeness, Critic, Dropout, Encoder, Generator, Generators, Inverter, PairCritic, sides
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2,)]
 
@@ -54,3 +54,20 @@ def test_sides_and_odd_images():
     assert sides(28) == [28, 14, 7] and sides(8) == [8, 4, 2] and sides(64) == [64, 32, 16, 8, 4]
     with pytest.raises(ConfigError, match="30×30"):
         Generator(4, (1, 30, 30), 8)
+
+
+@pytest.mark.parametrize("style", ["compact", "reference"])
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_networks_of_the_rivals_fit_every_shape(shape, style):
+    several = Generators(10, shape, 8, style, modes=3, shared=True)
+    x = several(torch.randn(6, 10), torch.arange(6) % 3)
+    assert x.shape == (6, *shape)
+    assert PairCritic(shape, 10, 8, spectral=True, style=style)(x, torch.randn(6, 10)).shape == (6,)
+    for batch_norm in (True, False):
+        assert Encoder(shape, 8, 5, batch_norm=batch_norm, style=style)(x).shape == (6, 5)
+
+
+def test_closeness_counts_the_samples_that_are_alike():
+    layer = Closeness(4)
+    far = torch.cat([torch.zeros(3, 4), 1e4 * torch.ones(1, 4)])
+    assert torch.equal(layer(far)[:, 4:].round(), torch.tensor([2.0, 2, 2, 0])[:, None].expand(4, 32))

@@ -125,7 +125,8 @@ def _join(graph: Float, sizes: Float, n: int) -> Int:
     while len(left) > n:
         close = links[np.ix_(left, left)] / (np.outer(sizes[left], sizes[left]) + 1e-12)
         np.fill_diagonal(close, -1)
-        i, j = left[np.array(np.unravel_index(close.argmax(), close.shape))]
+        row, column = divmod(int(close.argmax()), len(left))
+        i, j = int(left[row]), int(left[column])
         links[i] += links[j]
         links[:, i] += links[:, j]
         sizes[i] += sizes[j]
@@ -151,7 +152,7 @@ def _anneal(objective: _Objective, groups: Int, hot: float, steps: int, rng: np.
     cost = terms.sum(1) + unary[np.arange(k), groups].sum(1)
     best, best_cost, rows = groups.copy(), cost.copy(), np.arange(r)
     for temperature in np.geomspace(hot, min(hot, 2e-4), steps):
-        i, j, swap = rng.integers(0, k, r), rng.integers(0, k, r), rng.random(r) < 0.5
+        (i, j), swap = rng.integers(0, k, size=(2, r)), rng.random(r) < 0.5
         a, b = groups[rows, i], np.where(swap, groups[rows, j], rng.integers(0, m, r))
         ia, ib, ja, jb = affinity[rows, i, a], affinity[rows, i, b], affinity[rows, j, a], affinity[rows, j, b]
         between = links[i, j]

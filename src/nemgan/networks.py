@@ -178,6 +178,55 @@ def _reference_generator(dim: int, shape: tuple[int, ...]) -> nn.Sequential:
     return nn.Sequential(*layers, nn.ConvTranspose2d(channels, shape[0], 5, 1, 2), nn.Sigmoid())
 
 
+def _wrapper(spectral: bool) -> Callable[[nn.Module], nn.Module]:
+    return spectral_norm if spectral else lambda layer: layer
+
+
+def _centred(x: Tensor) -> Tensor:
+    """Images on [−1, 1], vectors as they are."""
+    return 2 * x - 1 if x.ndim == 4 else x
+
+
+class Generators(nn.Module):
+    """K generators, chosen by mode; they have the first layer in common if ``shared``."""
+
+    def __init__(
+        self, dim: int, shape: tuple[int, ...], width: int, style: str = "compact", *, modes: int, shared: bool
+    ) -> None:
+        super().__init__()
+        several = [Generator(dim, shape, width, style).layers for _ in range(modes)]
+        active = (i for i, layer in enumerate(several[0]) if isinstance(layer, nn.ReLU | nn.LeakyReLU))
+        cut = next(active) + 1 if shared else 0
+        self.stem = several[0][:cut]
+        self.heads = nn.ModuleList(layers[cut:] for layers in several)
+
+    def forward(self, z: Tensor, mode: Tensor) -> Tensor:
+        """Samples ``(n, *shape)`` of the generators ``mode`` (n,)."""
+        order = mode.argsort(stable=True)
+        parts = self.stem(z)[order].split(torch.bincount(mode, minlength=len(self.heads)).tolist())
+        made = torch.cat([head(part) for head, part in zip(self.heads, parts, strict=True) if len(part)])
+        return made[order.argsort()]
+
+
+KERNELS = 32
+
+
+class Closeness(nn.Module):
+    """Minibatch discrimination (Salimans et al. 2016): features, and how close each sample is to the rest of its batch.
+
+    Appends o_k = Σ_j exp(−‖(φ_i − φ_j) T_k‖₁) over the other samples j, for 32 kernels T_k of five dimensions.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.kernels = nn.Linear(size, KERNELS * 5, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        found = self.kernels(features).view(len(features), KERNELS, 5)
+        distance = (found[:, None] - found[None]).abs().sum(3)
+        return torch.cat([features, (-distance).exp().sum(1) - 1], 1)
+
+
 class Critic(nn.Module):
     """d: samples, and where ``modes`` > 0 their modes, → scores ``(n,)``.
 
@@ -186,21 +235,88 @@ class Critic(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], width: int, *, modes: int = 0, spectral: bool = False, style: str = "compact"
+        self,
+        shape: tuple[int, ...],
+        width: int,
+        *,
+        modes: int = 0,
+        spectral: bool = False,
+        style: str = "compact",
+        minibatch: bool = False,
     ) -> None:
         super().__init__()
-        wrap: Callable[[nn.Module], nn.Module] = spectral_norm if spectral else lambda layer: layer
-        self.trunk, size = trunk(shape, width, style=style, wrap=wrap)
-        self.score = wrap(nn.Linear(size, 1))
-        self.modes = wrap(nn.Linear(modes, size, bias=False)) if modes else None
+        wrap = _wrapper(spectral)
+        self.trunk, self.size = trunk(shape, width, style=style, wrap=wrap)
+        self.closeness = Closeness(self.size) if minibatch else None
+        self.score = wrap(nn.Linear(self.size + (KERNELS if minibatch else 0), 1))
+        self.modes = wrap(nn.Linear(modes, self.size, bias=False)) if modes else None
+
+    def features(self, x: Tensor) -> Tensor:
+        """φ(x) ``(n, size)``."""
+        found: Tensor = self.trunk(_centred(x))
+        return found
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> Tensor:
         """Scores of ``x`` with one-hot modes ``y`` (n, M), which a critic without modes ignores."""
-        features = self.trunk(2 * x - 1 if x.ndim == 4 else x)
-        score: Tensor = self.score(features).flatten()
+        features = self.features(x)
+        score: Tensor = self.score(self.closeness(features) if self.closeness else features).flatten()
         if self.modes is not None and y is not None:
             score = score + (self.modes(y) * features).sum(1)
         return score
+
+
+class PairCritic(nn.Module):
+    """d: samples and latent points → scores ``(n,)`` of the pairs (x, z)."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dim: int,
+        width: int,
+        *,
+        spectral: bool = False,
+        style: str = "compact",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        wrap, hidden = _wrapper(spectral), 4 * width
+        self.trunk, size = trunk(shape, width, style=style, wrap=wrap)
+        self.latent = nn.Sequential(wrap(nn.Linear(dim, hidden)), nn.LeakyReLU(0.1), Dropout(dropout))
+        self.score = nn.Sequential(
+            wrap(nn.Linear(size + hidden, hidden)), nn.LeakyReLU(0.1), Dropout(dropout), wrap(nn.Linear(hidden, 1))
+        )
+
+    def forward(self, x: Tensor, z: Tensor) -> Tensor:
+        pair = torch.cat([self.trunk(_centred(x)), self.latent(z)], 1)
+        score: Tensor = self.score(pair).flatten()
+        return score
+
+
+class Encoder(nn.Module):
+    """Samples → ``outputs`` numbers each: a latent point, its mean and deviation, or logits."""
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        width: int,
+        outputs: int,
+        *,
+        batch_norm: bool = True,
+        spectral: bool = False,
+        style: str = "compact",
+    ) -> None:
+        super().__init__()
+        wrap = _wrapper(spectral)
+        self.trunk, size = trunk(shape, width, style=style, batch_norm=batch_norm, wrap=wrap)
+        self.head = wrap(nn.Linear(size, outputs))
+
+    def features(self, x: Tensor) -> Tensor:
+        found: Tensor = self.trunk(_centred(x))
+        return found
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.head(self.features(x))
+        return found
 
 
 class Inverter(nn.Module):

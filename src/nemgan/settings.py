@@ -113,6 +113,31 @@ class GanConfig(Section):
     ema: Decay = 0.999
 
 
+class RivalConfig(Section):
+    """What the rivals have beside the rest. A model takes those that its presets set; None is "has no such thing"."""
+
+    optimiser: Literal["adam", "rmsprop"] = "adam"
+    weight_decay: Weight = 0.0
+    decay: Fraction = 0.0
+    """Share of the steps, the last ones, over which learning rates fall to nothing."""
+    noise: Literal["normal", "uniform"] | None = None
+    """Where z comes from: N(0, I) or U[−1, 1]."""
+    clip: Positive | None = None
+    """Bound on each weight of the critic (Wasserstein critics without gradient penalty)."""
+    sigma: Positive | None = None
+    """Standard deviation of the latent noise around a mode; the initial one where it is learned."""
+    regulariser: Weight | None = None
+    """Weight of mean (σ − 1)² (DeliGAN)."""
+    minibatch: bool | None = None
+    """Whether the critic compares the samples of a batch (minibatch discrimination)."""
+    codes: Steps | None = None
+    """Number of continuous codes beside the categorical one (InfoGAN)."""
+    dropout: Annotated[float, Field(ge=0, lt=1)] | None = None
+    """In a critic of pairs."""
+    pretrain: Steps | None = None
+    """Steps on the initial split, before the EM steps (GANMM)."""
+
+
 class ModelSettings(Section):
     """Everything a model is built from, beside the data's shape, the number of clusters, their prior and a seed."""
 
@@ -122,3 +147,4 @@ class ModelSettings(Section):
     connect: ConnectConfig = ConnectConfig()
     contrast: ContrastConfig = ContrastConfig()
     gan: GanConfig = GanConfig()
+    rival: RivalConfig = RivalConfig()

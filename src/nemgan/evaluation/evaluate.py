@@ -70,7 +70,7 @@ def generate(
     ``cluster`` draws from that cluster alone; otherwise clusters follow the model's prior.
 
     Raises:
-        ConfigError: there is no such cluster.
+        ConfigError: there is no such cluster, or the model has no modes to draw from one by one.
     """
     if cluster is not None and not 0 <= cluster < model.n_clusters:
         raise ConfigError(f"there is no mode {cluster}: the model has modes 0 … {model.n_clusters - 1}")
@@ -114,7 +114,8 @@ def evaluate(
     learned = _by_class(prior, of_cluster, test.n_classes)
     true = next((data.masses for data in (splits.train, splits.test) if (data.y >= 0).any()), None)
     judged = judge.predict(fake) if judge is not None else None
-    right = of_cluster[drawn] == judged if of_cluster is not None and judged is not None else None
+    known_modes = of_cluster is not None and judged is not None and model.has_modes
+    right = of_cluster[drawn] == judged if known_modes and of_cluster is not None else None
     found_masses = _shares(found, n_clusters)
     fake_found = _shares(predict(model, fake).argmax(1), n_clusters)
     known = int(table.sum())
@@ -156,6 +157,8 @@ def evaluate(
         mode_diversity=fidelity[0].diversity_by_cluster if judge is not None and fidelity and modal else None,
         generated_vs_found_l1=float(np.abs(fake_found - found_masses).sum()),
         confidence=_confidence(model),
+        assigns_by=model.assigns_by,
+        has_modes=model.has_modes,
         metrics=_full_names(known, len(test), n_generated, judge),
         fidelity=fidelity,
         modes=modes.count(splits, lambda n: _more(model, n, facts.seed), judge, judged),

@@ -147,6 +147,10 @@ class Result:
     metrics: dict[str, str]
     fidelity: tuple[Fidelity, ...] = ()
     modes: Modes | None = None
+    assigns_by: str = ""
+    """How the model assigns clusters to data."""
+    has_modes: bool = True
+    """Whether the model generates from one cluster at a time; where not, nothing here is by mode."""
     schema_version: Literal[1] = 1
 
     def to_json(self) -> str:

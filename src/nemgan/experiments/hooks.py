@@ -51,13 +51,13 @@ def held_out(splits: Splits, *, every: int, seed: int, elapsed: Callable[[], flo
 
 
 def sample_grid(folder: Path, *, every: int, seed: int) -> Hook:
-    """``samples/step-XXXXXX.png``: one row per mode, the same noise each time."""
+    """``samples/step-XXXXXX.png``: one row per mode, the same noise each time (any samples where there are none)."""
 
     def call(moment: Moment, model: Model) -> None:
         rows = []
         for mode in range(model.n_clusters):
             rng = torch_generator(seed, "grid", mode, device=model.device)
-            rows.append(generate(model, SAMPLES_A_MODE, rng, mode)[0])
+            rows.append(generate(model, SAMPLES_A_MODE, rng, mode if model.has_modes else None)[0])
         (folder / "samples").mkdir(exist_ok=True)
         grid(np.stack(rows), folder / "samples" / f"step-{moment.step:06d}.png")
 

@@ -18,7 +18,7 @@ from nemgan.data import catalog as data_catalog
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.subsets import hide_labels
 from nemgan.errors import ConfigError, DataError
-from nemgan.experiments.config import Config, build, parse_overrides
+from nemgan.experiments.config import Config, build, flat, parse_overrides, show
 from nemgan.experiments.folder import Card, digest
 from nemgan.models import catalog as model_catalog
 from nemgan.seeding import numpy_generator
@@ -54,14 +54,37 @@ def configure(words: Iterable[str]) -> Config:
     overrides = parse_overrides(words)
     asked = build(overrides)
     entry = model_catalog.entry(asked.model)
-    return build(overrides, entry.defaults(asked.preset, _shape(asked)))
+    preset = asked.preset if "preset" in overrides else entry.default_preset
+    defaults = {"preset": preset, **entry.defaults(preset, *_kind(asked))}
+    config = build(overrides, defaults)
+    usual, given = flat(build({}, defaults)), flat(config)
+    model_catalog.refuse(config.model, (key for key in overrides if given[key] != usual[key]))
+    check_model(config)
+    return config
 
 
-def _shape(config: Config) -> tuple[int, ...]:
-    """Sample shape of the configured data, without reading it where its name is known."""
+def check_model(config: Config) -> None:
+    """See that the model can do what is asked of it: with these labels, under this prior.
+
+    Raises:
+        ConfigError: it cannot; the message names the models that can.
+    """
+    entry = model_catalog.entry(config.model)
+    if config.labels > 0 and not entry.uses_labels:
+        raise model_catalog.without_labels(config.model)
+    equal = config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
+    if not entry.conditions["C3"] and not equal:
+        raise model_catalog.lacking(config.model, "C3", f"prior={show(config.prior)}")
+
+
+def _kind(config: Config) -> tuple[tuple[int, ...], int]:
+    """Sample shape and number of clusters of the configured data, without reading it where its name is known."""
+    given = config.n_clusters or (len(config.prior) if isinstance(config.prior, tuple) else 0)
     if config.data in data_catalog.names():
-        return data_catalog.entry(config.data).shape
-    return load(config).train.shape
+        known = data_catalog.entry(config.data)
+        return known.shape, given or len(known.class_names)
+    train = load(config).train
+    return train.shape, given or train.n_classes
 
 
 def load(config: Config) -> Splits:
@@ -75,6 +98,7 @@ def prepare(config: Config) -> Prepared:
     Raises:
         ConfigError, DataError: whatever is wrong with the configuration for this data.
     """
+    check_model(config)
     splits = load(config)
     if (splits.train.x == splits.train.x[0]).all():
         n = len(splits.train)
@@ -126,7 +150,8 @@ def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArr
     from nemgan.prior import check_masses
 
     if config.prior == "learned":
-        if config.connect.steps == 0 and config.labels == 0:
+        alone = config.connect.steps > 0 or model_catalog.entry(config.model).learns_masses
+        if not alone and config.labels == 0:
             raise ConfigError(
                 "prior=learned without labels needs the connected inverter: use preset=connected, labels=0.01, or give "
                 "the masses with prior=matched or prior=[.7,.3]"

@@ -2,6 +2,7 @@
 
 Scores are the critic's raw outputs ``(n,)``: high means "real".
 
+    wgan       E[d(fake)] − E[d(real)], weights clipped                Arjovsky et al. 2017
     wgan-gp    E[d(fake)] − E[d(real)] + λ E[(‖∇d(x̂)‖₂ − 1)²]       Gulrajani et al. 2017
     hinge      E[(1 − d(real))₊] + E[(1 + d(fake))₊], spectral norm    Miyato et al. 2018
     logistic   E[softplus(−d(real))] + E[softplus(d(fake))] + γ/2 E‖∇d(real)‖²   Mescheder et al. 2018 (R1, lazy)
@@ -16,12 +17,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-Adversarial = Literal["wgan-gp", "hinge", "logistic"]
+Adversarial = Literal["wgan", "wgan-gp", "hinge", "logistic"]
 
 
 def critic_loss(kind: Adversarial, real: Tensor, fake: Tensor) -> Tensor:
     """What the critic minimises, without its penalty."""
-    if kind == "wgan-gp":
+    if kind in ("wgan", "wgan-gp"):
         return fake.mean() - real.mean()
     if kind == "hinge":
         return F.relu(1 - real).mean() + F.relu(1 + fake).mean()

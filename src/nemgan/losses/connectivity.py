@@ -24,7 +24,7 @@ def imbalance(p: Tensor, prior: Tensor) -> Tensor:
 
 
 def contrast(z: Tensor, temperature: float) -> Tensor:
-    """Cross-entropy of finding the other view of each of ``z`` (2n, D) among all: rows i and i + n are views of one image.
+    """Cross-entropy of finding the other view of each of ``z`` (2n, D) among all; rows i and i + n are one image's.
 
     NT-Xent (Chen et al. 2020, A Simple Framework for Contrastive Learning of Visual Representations, Eq. 1).
     """

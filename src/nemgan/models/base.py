@@ -107,6 +107,8 @@ class Model(nn.Module, ABC):
         n_clusters: number of clusters M that ``posterior`` tells apart and ``sample`` draws from.
         shape: shape of one sample, ``(C, H, W)`` or ``(D,)``.
         averaged: maps a network's attribute name to the attribute holding its exponential moving average.
+        has_modes: whether ``sample`` can draw from one cluster; where not, its clusters are those the posterior names.
+        assigns_by: how ``posterior`` comes about, in words for the record.
         scratch: tensors that training carries from step to step beside the weights (a neighbour graph). Checkpoints
             hold them; a finished model does not.
     """
@@ -115,6 +117,8 @@ class Model(nn.Module, ABC):
     n_clusters: int
     shape: tuple[int, ...]
     averaged: Mapping[str, str] = {}
+    has_modes: bool = True
+    assigns_by: str = "posterior of the inverter"
 
     @abstractmethod
     def stages(self, pool: Pool) -> list[Stage]:

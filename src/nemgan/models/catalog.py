@@ -2,53 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-from nemgan.errors import unknown
+from nemgan.errors import ConfigError, unknown
+from nemgan.models.entry import Defaults, Entry
+from nemgan.models.rivals import RIVALS
+from nemgan.settings import ModelSettings, RivalConfig
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from nemgan.models.base import Model
-    from nemgan.settings import ModelSettings
 
-Defaults = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A model of the catalogue.
-
-    Attributes:
-        conditions: which of the paper's conditions it meets, by name.
-        presets: by name, a function of a sample's shape that returns defaults as dotted keys.
-    """
-
-    name: str
-    title: str
-    paper: str
-    conditions: Mapping[str, bool]
-    presets: Mapping[str, Callable[[tuple[int, ...]], Defaults]]
-    default_preset: str
-
-    def defaults(self, preset: str, shape: tuple[int, ...]) -> Defaults:
-        """Settings of ``preset`` for samples of ``shape``, as dotted keys.
-
-        Raises:
-            ConfigError: no such preset.
-        """
-        if preset not in self.presets:
-            raise unknown(f"preset of {self.name}", preset, self.presets)
-        return self.presets[preset](shape)
+__all__ = ["Entry", "create", "entry", "names"]
 
 
-def _connected(shape: tuple[int, ...]) -> Defaults:
+def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     """Our own: h learns from the data's neighbourhoods, then a compact GAN with a critic of (x, mode) pairs."""
     if len(shape) == 1:
-        return {"network.inverter_width": 64}  # curved clusters need a wide h
+        return {"network.inverter_width": 64, "connect.restarts": 3}  # curved clusters need a wide h
     if shape[1] < 16:
         # Sets of small images are small sets: features fit their noise, and long training too.
         return {
@@ -65,11 +40,22 @@ def _connected(shape: tuple[int, ...]) -> Defaults:
             "contrast.steps": 1300,
             "connect.steps": 0,
             "connect.refine_steps": 0,
+            "connect.micro_modes": 40,
+        }
+    if n_clusters > 3:
+        return {
+            "connect.micro_modes": 40,
+            "connect.steps": 600,
+            "connect.batch": 192,
+            "connect.refresh": 150,
+            "connect.raw_share": 0.5,
+            "connect.refine_steps": 300,
+            "connect.micro_weight": 0.0,
         }
     return {}
 
 
-def _reference(shape: tuple[int, ...]) -> Defaults:
+def _reference(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     """The released code: its networks, WGAN-GP with one critic step, 10·MSE + binary cross-entropy, 200,000 steps."""
     return {
         "network.style": "reference" if len(shape) == 3 else "compact",
@@ -93,21 +79,30 @@ def _reference(shape: tuple[int, ...]) -> Defaults:
     }
 
 
-def _paper(shape: tuple[int, ...]) -> Defaults:
+def _paper(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     """Eq. 3–4 as printed: the same networks and adversarial loss, and cross-entropy alone for D(P_Ŷ, P_Y)."""
-    return _reference(shape) | {"gan.inversion_loss": "cross-entropy", "gan.reconstruction": 0.0}
+    return _reference(shape, n_clusters) | {"gan.inversion_loss": "cross-entropy", "gan.reconstruction": 0.0}
 
 
-_ENTRIES = {
-    "nemgan": Entry(
-        name="nemgan",
-        title="NEMGAN: additive multimodal latent space, inverter, matched or learned prior",
-        paper="Mishra, Jayendran and Prathosh 2020, Effect of The Latent Structure on Clustering with GANs",
-        conditions={"C1": True, "C2": True, "C3": True},
-        presets={"connected": _connected, "paper": _paper, "reference": _reference},
-        default_preset="connected",
-    ),
-}
+def _keys(*sections: str) -> frozenset[str]:
+    """Every setting of the ``sections`` that shape a model, dotted."""
+    fields = {name: ModelSettings.model_fields[name].annotation for name in sections}
+    return frozenset(f"{name}.{key}" for name, kind in fields.items() for key in getattr(kind, "model_fields", {}))
+
+
+_NEMGAN = Entry(
+    name="nemgan",
+    title="NEMGAN: additive multimodal latent space, inverter, matched or learned prior",
+    paper="Mishra, Jayendran and Prathosh 2020, Effect of The Latent Structure on Clustering with GANs",
+    conditions={"C1": True, "C2": True, "C3": True},
+    presets={"connected": _connected, "paper": _paper, "reference": _reference},
+    default_preset="connected",
+    at=("nemgan", "NEMGAN"),
+    takes=_keys(*(section for section in ModelSettings.model_fields if section != "rival")),
+    uses_labels=True,
+)
+
+_ENTRIES = {each.name: each for each in [_NEMGAN, *RIVALS]}
 
 
 def names() -> list[str]:
@@ -126,6 +121,59 @@ def entry(name: str) -> Entry:
     return _ENTRIES[name]
 
 
+def having(condition: str) -> list[str]:
+    """Names of the models that meet ``condition`` (C1, C2 or C3)."""
+    return [name for name in names() if _ENTRIES[name].conditions[condition]]
+
+
+def name_of(kind: str) -> str:
+    """The name of the model whose class is called ``kind``; that itself where there is none in the catalogue."""
+    return next((each.name for each in _ENTRIES.values() if each.at[1] == kind), kind)
+
+
+_LACKS = {"C1": "has no modes", "C2": "has no inverter", "C3": "takes its modes to be equally likely"}
+_INSTEAD = {"C1": "ask for no mode", "C2": "do without", "C3": "use prior=uniform"}
+
+
+def lacking(name: str, condition: str, asked: str) -> ConfigError:
+    """The error for ``asked`` of a model that does not meet ``condition``; it names those that do."""
+    return ConfigError(
+        f"{asked} is more than model {name} can do, which {_LACKS[condition]} (condition {condition}): "
+        f"{_INSTEAD[condition]}, or use {_either(having(condition))}"
+    )
+
+
+def without_labels(name: str) -> ConfigError:
+    """The error for labels given to a model that uses none."""
+    using = [each.name for each in _ENTRIES.values() if each.uses_labels]
+    return ConfigError(f"model {name} learns from no labels: use labels=0, or model {_either(using)}")
+
+
+def refuse(name: str, keys: Iterable[str]) -> None:
+    """See that model ``name`` has the settings ``keys``, as far as they shape a model.
+
+    Raises:
+        ConfigError: it does not have one of them; the message names the models that do.
+    """
+    for key in keys:
+        having = sorted(each.name for each in _ENTRIES.values() if key in each.takes)
+        if having and name not in having:
+            raise ConfigError(f"{key} is no setting of model {name}: drop it, or use {_either(having)}")
+
+
+def _either(models: list[str]) -> str:
+    return models[0] if len(models) == 1 else f"{', '.join(models[:-1])} or {models[-1]}"
+
+
+def _complete(settings: ModelSettings, of: Entry, shape: tuple[int, ...]) -> ModelSettings:
+    """``settings`` with the constants of the rivals' section that are None and that the model has, by its preset."""
+    given = settings.rival.model_dump()
+    refuse(of.name, (f"rival.{key}" for key, value in RivalConfig().model_dump().items() if given[key] != value))
+    usual = of.defaults(of.default_preset, shape)
+    missing = {key: usual[f"rival.{key}"] for key, value in given.items() if value is None and f"rival.{key}" in usual}
+    return settings.model_copy(update={"rival": settings.rival.model_copy(update=missing)}) if missing else settings
+
+
 def create(
     name: str,
     settings: ModelSettings,
@@ -139,9 +187,10 @@ def create(
     ``shape`` is that of one sample.
 
     Raises:
-        ConfigError: no such model, or settings that make none (modes that overlap, too few modes).
+        ConfigError: no such model, settings that make none (modes that overlap, too few modes), or another model's.
     """
-    entry(name)
-    from nemgan.models.nemgan import NEMGAN
-
-    return NEMGAN(settings, shape, n_clusters, prior, seed)
+    found = entry(name)
+    module, kind = found.at
+    settings = _complete(settings, found, shape)
+    model: Model = getattr(import_module(f"nemgan.models.{module}"), kind)(settings, shape, n_clusters, prior, seed)
+    return model

@@ -38,7 +38,7 @@ NOTHING = LossResult(torch.zeros(()), {})
 
 
 def up_and_down(progress: float) -> float:
-    """Learning-rate factor while connecting: up over the first tenth of the stage, down to a tenth over the last third."""
+    """Learning-rate factor while connecting: up over the first tenth, down to a tenth over the last third."""
     return min(1.0, 10 * progress + 0.02, max(0.1, 3 * (1 - progress)))
 
 
@@ -137,7 +137,7 @@ class Connection:
         return torch.from_numpy(index).to(self.pool.device), torch.from_numpy(weights).to(self.pool.device)
 
     def pairs(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Positions of samples (batch,), micro-mode posteriors (batch, K) of them changed, and of changed neighbours."""
+        """Positions of samples (batch,), and micro-mode posteriors (batch, K) of them and their neighbours, changed."""
         scratch, raw = self.model.scratch, self.settings.raw_share
         i = self.pool.draw(self.settings.batch, rng)
         weights = torch.cat([raw * scratch["raw_weights"][i], (1 - raw) * scratch["own_weights"][i]], 1)

@@ -96,9 +96,9 @@ class Contrast(Connection):
         size = torch.bincount(cluster, minlength=m).cpu().numpy()
         modes = np.maximum(1, np.floor(size / size.sum() * model.n_modes).astype(int))
         while modes.sum() > model.n_modes:
-            modes[modes.argmax()] -= 1
+            modes[int(modes.argmax())] -= 1
         while modes.sum() < model.n_modes:
-            modes[(size / modes).argmax()] += 1
+            modes[int((size / modes).argmax())] += 1
         model.groups.copy_(torch.from_numpy(np.repeat(np.arange(m), modes)))
         points, found = project(model.scratch["features"].cpu().numpy()), np.zeros(len(cluster), np.int64)
         for k, first in enumerate(np.cumsum(modes) - modes):
@@ -130,7 +130,7 @@ class Contrast(Connection):
                 p = model.inverter.mode(scratch["features"]).softmax(1)
                 share = F.one_hot(model.merged(p).argmax(1), model.n_clusters).to(p.dtype).mean(0)
                 move = (share.clamp_min(1e-3) / target.clamp_min(1e-3)).log() * 0.5 * 0.95**step
-                bias -= move[model.groups]
+                bias.sub_(move[model.groups])
         for key in ("features", "modes"):
             del scratch[key]
         return super().settle(rng)

@@ -52,7 +52,7 @@ class NEMGAN(Model):
     Attributes:
         groups: cluster of each latent mode ``(K,)``.
         confidence: share of the assignment's entropy on which neighbours agree, in (−∞, 1]; NaN before it is measured.
-        agreement: mean share of samples that two of the merges put alike (``consensus``), in (0, 1]; NaN before a merge.
+        agreement: mean share of samples that two merges put alike (``consensus``), in (0, 1]; NaN before a merge.
     """
 
     conditions = Conditions(True, True, True)

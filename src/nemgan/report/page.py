@@ -81,7 +81,7 @@ def render(
         curves=curves(rows, result.n_clusters),
         findings=diagnose(result),
         config=flat(config),
-        command=command(config, arrays["real"].shape[2:] if "real" in arrays else None),
+        command=command(config, arrays["real"].shape[2:] if "real" in arrays else None, result.n_clusters),
     )
 
 

@@ -24,14 +24,14 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def command(config: Mapping[str, Any], shape: Sequence[int] | None) -> str:
+def command(config: Mapping[str, Any], shape: Sequence[int] | None, n_clusters: int = 2) -> str:
     """``nemgan train key=value …`` that gives ``config`` again.
 
-    Keys that the model's preset sets to the same value for samples of ``shape`` are left out; all are written where
+    Keys that the model's preset sets to the same value for samples of ``shape`` and so many clusters are left out; all are written where
     the shape is not known or the preset no longer is.
     """
     settings = flat(config)
-    usual = _usual(str(settings.get("model")), str(settings.get("preset")), shape)
+    usual = _usual(str(settings.get("model")), str(settings.get("preset")), shape, n_clusters)
     words = [key for key in ALWAYS if key in settings]
     words += [key for key, value in settings.items() if key not in words and value != usual.get(key)]
     written = (f"{key}={show(settings[key])}" for key in words if settings[key] is not None)
@@ -43,14 +43,14 @@ def show(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _usual(model: str, preset: str, shape: Sequence[int] | None) -> dict[str, Any]:
+def _usual(model: str, preset: str, shape: Sequence[int] | None, n_clusters: int) -> dict[str, Any]:
     """What the settings are where nothing but the preset is said; keys that this cannot know are missing."""
     from nemgan.models import catalog
 
     if shape is None:
         return {}
     try:
-        defaults = catalog.entry(model).defaults(preset, tuple(shape))
+        defaults = catalog.entry(model).defaults(preset, tuple(shape), n_clusters)
     except ConfigError:
         return {}
     return flat(ModelSettings().model_dump(mode="json")) | defaults

@@ -1,0 +1,126 @@
+"""An entry of the catalogue, and what the rivals' presets are made of; no torch.
+
+``shared``     the networks, optimiser, steps and batch of NEMGAN's ``connected``, so that models differ by what they
+               are. Where a paper's adversarial loss is not its point, ours is used: hinge with spectral norm.
+``published``  the constants of the model's own paper or code. Networks are of our families in the authors' widths,
+               for shapes differ. A length that no source gives is 100,000 steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nemgan.errors import ConfigError, unknown
+
+Defaults = dict[str, Any]
+Preset = Callable[[tuple[int, ...], int], Defaults]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the catalogue.
+
+    Attributes:
+        conditions: which of the paper's conditions it meets, by name.
+        presets: by name, a function of a sample's shape and the number of clusters that returns dotted keys.
+        at: module and class.
+        takes: the settings it has, of those that shape a model.
+        uses_labels: whether it learns from disclosed labels.
+        learns_masses: whether it learns the clusters' masses without labels, whatever its settings.
+        vectors_only: presets that are not for images.
+    """
+
+    name: str
+    title: str
+    paper: str
+    conditions: Mapping[str, bool]
+    presets: Mapping[str, Preset]
+    default_preset: str
+    at: tuple[str, str]
+    takes: frozenset[str]
+    uses_labels: bool = False
+    learns_masses: bool = False
+    vectors_only: frozenset[str] = frozenset()
+
+    def defaults(self, preset: str, shape: tuple[int, ...], n_clusters: int = 2) -> Defaults:
+        """Settings of ``preset`` for samples of ``shape`` and so many clusters, as dotted keys.
+
+        Raises:
+            ConfigError: no such preset, or one that is not for such samples.
+        """
+        if preset not in self.presets:
+            raise unknown(f"preset of {self.name}", preset, self.presets)
+        if len(shape) == 3 and preset in self.vectors_only:
+            from nemgan.models import catalog
+
+            found = [each for each in map(catalog.entry, catalog.names()) if preset in each.presets]
+            others = ", ".join(each.name for each in found if preset not in each.vectors_only)
+            left = ", ".join(each for each in self.presets if each not in self.vectors_only)
+            raise ConfigError(
+                f"preset {preset} of {self.name} is for vectors, not for images: use its preset {left}, or preset "
+                f"{preset} of another model ({others})"
+            )
+        return self.presets[preset](shape, n_clusters)
+
+
+ALL = frozenset(
+    {"latent.dim", "network.style", "network.width", "rival.optimiser", "rival.weight_decay", "rival.decay"}
+    | {f"gan.{key}" for key in ("steps", "batch", "lr", "critic_lr", "betas", "critic_steps", "ema")}
+)
+"""Settings that every rival has."""
+
+_RIVAL: Defaults = {"prior": "uniform", "connect.steps": 0, "connect.refine_steps": 0, "gan.joint": False}
+_LONG: Defaults = {
+    "gan.steps": 100_000,
+    "gan.ema": 0.0,
+    "network.width": 64,
+    "train.checkpoint_every": 1000,
+    "train.sample_every": 2000,
+    "train.evaluate_every": 2000,
+}
+
+
+def rival(
+    name: str,
+    at: tuple[str, str],
+    title: str,
+    paper: str,
+    conditions: str,
+    takes: str,
+    *,
+    shared: Defaults,
+    published: Defaults,
+    vectors_only: bool = False,
+    learns_masses: bool = False,
+) -> Entry:
+    """An entry with presets ``shared`` and ``published``.
+
+    Args:
+        conditions: names of those it meets.
+        takes: names of its settings beside those of all rivals.
+        shared, published: what the presets set, beside what they set for all rivals.
+        vectors_only: the published constants are for vectors.
+    """
+    first: Defaults = _RIVAL | ({"prior": "learned"} if "C3" in conditions else {})
+
+    def ours(shape: tuple[int, ...], n_clusters: int) -> Defaults:
+        width = 64 if len(shape) == 1 else 24 if shape[0] == 3 else 16
+        return first | {"network.inverter_width": width} | shared
+
+    def theirs(shape: tuple[int, ...], n_clusters: int) -> Defaults:
+        return first | _LONG | {"network.inverter_width": 64 if len(shape) == 1 else 32} | published
+
+    return Entry(
+        name=name,
+        title=title,
+        paper=paper,
+        conditions={c: c in conditions.split() for c in ("C1", "C2", "C3")},
+        presets={"shared": ours, "published": theirs},
+        default_preset="shared",
+        at=at,
+        takes=ALL | frozenset(takes.split()),
+        vectors_only=frozenset({"published"} if vectors_only else ()),
+        learns_masses=learns_masses,
+    )
