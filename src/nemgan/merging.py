@@ -98,14 +98,14 @@ def merge(
     """
     k, m = len(graph), n_clusters
     fine = _Objective(graph, sizes, np.zeros((k, m)) if unary is None else unary, masses, price)
-    levels = sorted({n for n in (3 * m // 2, 2 * m, 5 * m // 2, 3 * m, 4 * m) if m < n < k})
+    levels = sorted({n for n in (2 * m, 5 * m // 2, 3 * m, 4 * m) if m < n < k})
     blobs = [_join(graph, sizes, n) for n in levels]
     found = []
     for blob in blobs:
-        groups, costs = _anneal(fine.joined(blob), _starts(int(blob.max()) + 1, m, chains, rng), 0.02, 1000, rng)
+        groups, costs = _anneal(fine.joined(blob), _starts(int(blob.max()) + 1, m, chains, rng), 0.02, 600, rng)
         found.append(groups[np.argsort(costs, kind="stable")[: chains // 4]][:, blob])
-    found.append(_anneal(fine, _starts(k, m, chains, rng), 0.02, 100 * k, rng)[0])
-    groups, costs = _anneal(fine, np.concatenate(found), 1e-3, 25 * k, rng)
+    found.append(_anneal(fine, _starts(k, m, chains, rng), 0.02, 80 * k, rng)[0])
+    groups, costs = _anneal(fine, np.concatenate(found), 1e-3, 20 * k, rng)
     best = int(np.argmin(costs))
     return Merge(groups[best].astype(np.int64), float(costs[best]))
 

@@ -27,7 +27,8 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def command(config: Mapping[str, Any], shape: Sequence[int] | None, n_clusters: int = 2) -> str:
     """``nemgan train key=value …`` that gives ``config`` again.
 
-    Keys that the model's preset sets to the same value for samples of ``shape`` and so many clusters are left out; all are written where
+    Keys that the model's preset sets to the same value for samples of ``shape`` and so many clusters are left out; all
+    are written where
     the shape is not known or the preset no longer is.
     """
     settings = flat(config)
