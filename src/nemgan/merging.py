@@ -102,10 +102,12 @@ def merge(
     blobs = [_join(graph, sizes, n) for n in levels]
     found = []
     for blob in blobs:
-        groups, costs = _anneal(fine.joined(blob), _starts(int(blob.max()) + 1, m, chains, rng), 0.02, 600, rng)
+        groups, costs = _anneal(
+            fine.joined(blob), _starts(int(blob.max()) + 1, m, chains, rng), 0.02, min(600, 150 * m), rng
+        )
         found.append(groups[np.argsort(costs, kind="stable")[: chains // 4]][:, blob])
-    found.append(_anneal(fine, _starts(k, m, chains, rng), 0.02, 80 * k, rng)[0])
-    groups, costs = _anneal(fine, np.concatenate(found), 1e-3, 20 * k, rng)
+    found.append(_anneal(fine, _starts(k, m, chains, rng), 0.02, min(80, 20 * m) * k, rng)[0])
+    groups, costs = _anneal(fine, np.concatenate(found), 1e-3, 10 * k, rng)
     best = int(np.argmin(costs))
     return Merge(groups[best].astype(np.int64), float(costs[best]))
 

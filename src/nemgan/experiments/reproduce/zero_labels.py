@@ -68,14 +68,10 @@ def cells(budget: str, seeds: Sequence[int] | None) -> list[Cell]:
     found = [
         Cell("nemgan", data, seed, KNOWN) for seed in (seeds[:1] if budget == "quick" else seeds) for data in ASKED
     ]
-    asked = [(KNOWN, ASKED), (UNKNOWN, MASSES_UNKNOWN), (LABELS, WITH_LABELS)]
-    found += [
-        Cell("nemgan", data, seed, settings + (CLUSTERS_ONLY if budget == "quick" else ()))
-        for seed in seeds
-        for settings, sets in asked
-        for data in sets
-        if budget == "full" or settings != KNOWN or seed != seeds[0]
-    ]
+    more = CLUSTERS_ONLY if budget == "quick" else ()
+    rest = [(UNKNOWN, MASSES_UNKNOWN, seeds), (LABELS, WITH_LABELS, seeds)]
+    rest += [(KNOWN, ASKED, seeds[1:])] if budget == "quick" else []
+    found += [Cell("nemgan", data, seed, (*of, *more)) for of, sets, by in rest for seed in by for data in sets]
     return found + [cell for preset in PRESETS for cell in _preset(preset, budget, seeds)]
 
 
@@ -93,14 +89,14 @@ def tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list[Table
 
 def _ours(store: Store, data: str, seeds: Sequence[int], settings: tuple[str, ...]) -> Group:
     """Our runs, those without the generator's stage where a seed has no whole one."""
-    whole = [Cell("nemgan", data, seed, settings) for seed in seeds]
-    records = {each: store.record(each) for each in whole}
-    return store.group(
-        each
-        if (found := records[each]) and not failed(found)
-        else Cell("nemgan", data, each.seed, settings + CLUSTERS_ONLY)
-        for each in whole
-    )
+
+    def best(seed: int) -> Cell:
+        whole = Cell("nemgan", data, seed, settings)
+        part = Cell("nemgan", data, seed, settings + CLUSTERS_ONLY)
+        found, instead = store.record(whole), store.record(part)
+        return part if (found is None or failed(found)) and instead is not None and not failed(instead) else whole
+
+    return store.group(map(best, seeds))
 
 
 def _baselines(store: Store, data: str, seeds: Sequence[int]) -> dict[str, Group]:
