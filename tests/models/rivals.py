@@ -48,6 +48,7 @@ def tiny(name: str, shape: tuple[int, ...] = (2,), **changes: object) -> Model:
         extra = {"rival.pretrain": 1}
     if name == "nemgan":
         extra = {
+            "connect.partitions": 2,
             "connect.steps": 12,
             "connect.refine_steps": 2,
             "connect.micro_modes": 6,
