@@ -34,7 +34,7 @@ def settings_for(
     Raises:
         ConfigError: no such preset or setting, or a value that is not allowed.
     """
-    defaults = catalog.entry(MODEL).defaults(preset, shape)
+    defaults = catalog.entry(MODEL).defaults(preset, shape, n_clusters)
     given = dict(overrides or {})
     steps = _steps(build(defaults))
     for key in given:
