@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import log
 from typing import Any
 
 from nemgan.errors import ConfigError
 from nemgan.experiments.config import Config, build, flat
+from nemgan.merging import FEW
 from nemgan.models import catalog
 
 MODEL = "nemgan"
@@ -29,7 +31,8 @@ def settings_for(
     """Settings for ``n`` samples of ``shape``: the preset's, cut to the data, under the user's ``overrides``.
 
     Below ``ENOUGH`` samples (``PLENTY`` for the generator) stages shrink in proportion to n. Micro-modes are at least
-    twice the clusters, else at most a third of the samples, and never more than these.
+    twice the clusters, else at most a third of the samples, and never more than these. Few samples are merged fewer
+    times, since merging then costs more than training.
 
     Raises:
         ConfigError: no such preset or setting, or a value that is not allowed.
@@ -38,9 +41,9 @@ def settings_for(
     given = dict(overrides or {})
     steps = _steps(build(defaults))
     for key in given:
-        if key.partition(".")[0] not in ("latent", "network", "conditions", "connect", "gan") or "." not in key:
+        if key.partition(".")[0] not in ("latent", "network", "conditions", "contrast", "connect", "gan") or "." not in key:
             raise ConfigError(f"settings has {key!r}: give dotted keys of the model such as 'gan.steps'")
-    connected = steps.get("connect.steps", 0) > 0
+    connected = "connect.steps" in steps or "contrast.steps" in steps
     if connected:  # the published presets are used as published
         for key, value in steps.items():
             least, enough = (LEAST_GAN, PLENTY) if key.startswith("gan.") else (LEAST, ENOUGH)
@@ -52,10 +55,17 @@ def settings_for(
         defaults["connect.micro_modes"] = min(n, max(min(base.connect.micro_modes, n // 3), 2 * n_clusters))
         defaults["connect.neighbours"] = min(base.connect.neighbours, n - 1)
         defaults["latent.dim"] = max(base.latent.dim, defaults["connect.micro_modes"])
+        if n < PLENTY:
+            defaults["connect.partitions"] = min(base.connect.partitions, 4)
+        if n < ENOUGH:
+            defaults["connect.restarts"] = 1
         if n < ENOUGH // 2:
             defaults["connect.batch"] = max(32, min(base.connect.batch, n))
             defaults["gan.batch"] = max(16, min(base.gan.batch, n // 2))
             defaults["network.inverter_width"] = min(base.network.inverter_width, 16)
+            quick = int(log(FEW) / log(max(n_clusters, 2)))  # so many micro-modes are merged by trying all merges
+            if quick >= 2 * n_clusters:
+                defaults["connect.micro_modes"] = min(defaults["connect.micro_modes"], quick)
     else:
         defaults["latent.dim"] = max(build(defaults).latent.dim, n_clusters)
     if not generate:

@@ -224,8 +224,9 @@ class Connection:
         return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
 
     def parts(self) -> int:
-        """Micro-modes of a partition: one for every hundred samples, from 20 to 80."""
-        return min(len(self.pool), max(self.model.n_clusters, min(80, max(20, len(self.pool) // 100))))
+        """Micro-modes of a partition: one for every hundred samples, from 20 to 80, but at most a fifth of few samples."""
+        n, m = len(self.pool), self.model.n_clusters
+        return min(n, max(min(20, max(2 * m, n // 5)), m, min(80, n // 100)))
 
     def settle(self, rng: torch.Generator) -> Mapping[str, object]:
         """Step 3's end: the prior that minimises ‖E h(x) − P_Y‖₁ (Eq. 5) is E h(x) itself; known masses are kept."""
