@@ -280,17 +280,11 @@ def predict(
 @verb
 def priors(
     source: Annotated[
-        str, typer.Argument(metavar="DATA", help="An image folder, .npy, .npz, or a name from nemgan data.")
+        str, typer.Argument(metavar="DATA", help="An image folder, .npy, .npz, or a name of nemgan data.")
     ],
-    labels: Annotated[
-        Path | None, typer.Option(metavar="FEW.csv", help="id,label lines: file name or row number, and class.")
-    ] = None,
-    unlabelled: Annotated[
-        str | None, typer.Option(metavar="DATA", help="Other samples, in another mix: estimate their masses.")
-    ] = None,
-    n_clusters: Annotated[
-        int | None, typer.Option("-k", "--n-clusters", min=2, help="Number of kinds, where labels do not say.")
-    ] = None,
+    labels: Annotated[Path | None, typer.Option(metavar="FEW.csv", help="Lines of: file name or row, class.")] = None,
+    unlabelled: Annotated[str | None, typer.Option(metavar="DATA", help="Estimate these, in another mix.")] = None,
+    n_clusters: Annotated[int | None, typer.Option("-k", min=2, help="Number of kinds; else the labels').")] = None,
     restarts: Annotated[int, typer.Option(min=1, help="Clusterings from different seeds.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all of them.")] = 0,
     as_json: AsJson = False,
@@ -301,8 +295,8 @@ def priors(
     found = priors_of(source, labels, unlabelled, n_clusters=n_clusters, restarts=restarts, seed=seed)
     if as_json:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
-        return
-    print_shares(found)
+    else:
+        print_shares(found)
 
 
 @app.command()

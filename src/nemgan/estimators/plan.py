@@ -41,7 +41,10 @@ def settings_for(
     given = dict(overrides or {})
     steps = _steps(build(defaults))
     for key in given:
-        if key.partition(".")[0] not in ("latent", "network", "conditions", "contrast", "connect", "gan") or "." not in key:
+        if (
+            key.partition(".")[0] not in ("latent", "network", "conditions", "contrast", "connect", "gan")
+            or "." not in key
+        ):
             raise ConfigError(f"settings has {key!r}: give dotted keys of the model such as 'gan.steps'")
     connected = "connect.steps" in steps or "contrast.steps" in steps
     if connected:  # the published presets are used as published
@@ -50,7 +53,7 @@ def settings_for(
             defaults[key] = max(min(value, least), round(value * min(1.0, n / enough)))
         defaults["gan.even"] = 1.0  # each cluster is sampled on its own, so none may be learned less than others
         if len(shape) == 1:  # on vectors h is sure of itself far from the data, and would hold the generator there
-            defaults |= {"gan.inversion": 0.1, "gan.lr": 2e-3, "gan.critic_lr": 2e-3}
+            defaults |= {"gan.inversion": 0.02, "gan.lr": 2e-3, "gan.critic_lr": 2e-3}
         base = build(defaults)
         defaults["connect.micro_modes"] = min(n, max(min(base.connect.micro_modes, n // 3), 2 * n_clusters))
         defaults["connect.neighbours"] = min(base.connect.neighbours, n - 1)
