@@ -15,17 +15,35 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nemgan.data.dataset import Dataset
     from nemgan.errors import NemganError
+    from nemgan.estimators.clusterer import NEMGANClusterer
+    from nemgan.estimators.oversampler import NEMGANOverSampler
     from nemgan.experiments.config import Config
     from nemgan.experiments.run import configure, load_run, resume_run, run
+    from nemgan.priors import estimate_priors
 
 __version__ = "0.1.0"
-__all__ = ["Config", "Dataset", "NemganError", "__version__", "configure", "load_run", "resume_run", "run"]
+__all__ = [
+    "Config",
+    "Dataset",
+    "NEMGANClusterer",
+    "NEMGANOverSampler",
+    "NemganError",
+    "__version__",
+    "configure",
+    "estimate_priors",
+    "load_run",
+    "resume_run",
+    "run",
+]
 
 _HOMES = {
     "Config": "nemgan.experiments.config",
     "Dataset": "nemgan.data.dataset",
+    "NEMGANClusterer": "nemgan.estimators.clusterer",
+    "NEMGANOverSampler": "nemgan.estimators.oversampler",
     "NemganError": "nemgan.errors",
     "configure": "nemgan.experiments.run",
+    "estimate_priors": "nemgan.priors",
     "load_run": "nemgan.experiments.run",
     "resume_run": "nemgan.experiments.run",
     "run": "nemgan.experiments.run",

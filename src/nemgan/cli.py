@@ -19,7 +19,7 @@ import typer
 
 from nemgan import __version__
 from nemgan.errors import ConfigError, NemganError
-from nemgan.terminal import masses, plain, print_pairs, print_summary, print_table, read_record
+from nemgan.terminal import masses, plain, print_pairs, print_shares, print_summary, print_table, read_record
 
 if TYPE_CHECKING:
     from nemgan.experiments.config import Config
@@ -274,6 +274,43 @@ def predict(
     with open(out, "x", encoding="utf-8", newline="") as file:
         file.write(text)
     typer.echo(str(out))
+
+
+@app.command()
+@verb
+def priors(
+    source: Annotated[
+        str, typer.Argument(metavar="DATA", help="An image folder, .npy, .npz, or a name of nemgan data.")
+    ],
+    labels: Annotated[Path | None, typer.Option(metavar="FEW.csv", help="Lines of: file name or row, class.")] = None,
+    unlabelled: Annotated[str | None, typer.Option(metavar="DATA", help="Estimate these, in another mix.")] = None,
+    n_clusters: Annotated[int | None, typer.Option("-k", min=2, help="Number of kinds; else the labels').")] = None,
+    restarts: Annotated[int, typer.Option(min=1, help="Clusterings from different seeds.")] = 3,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all of them.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """How many of each kind, with 95 % intervals."""
+    from nemgan.priors import priors_of
+
+    found = priors_of(source, labels, unlabelled, n_clusters=n_clusters, restarts=restarts, seed=seed)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+    else:
+        print_shares(found)
+
+
+@app.command()
+@verb
+def export(
+    run: Run,
+    form: Annotated[str, typer.Option("--format", metavar="torch-export|onnx", help="What to write.")] = "torch-export",
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Where; by default RUN/export.")] = None,
+) -> None:
+    """Write a run's inverter and generator for use elsewhere."""
+    from nemgan.experiments.export import export_run
+
+    for path in export_run(run, form, out):
+        typer.echo(str(path))
 
 
 @app.command()

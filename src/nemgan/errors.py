@@ -30,6 +30,13 @@ class DivergedError(NemganError, ArithmeticError):
     """A loss or gradient that is not finite; raised before the update it would have spoiled."""
 
 
+class MissingExtra(NemganError, ImportError):
+    """A library that is installed only on request is needed and not there."""
+
+    def __init__(self, what: str, library: str, extra: str) -> None:
+        super().__init__(f"{what} needs {library}, which is not installed: pip install 'nemgan[{extra}]'")
+
+
 def unknown(kind: str, name: str, known: Iterable[str], error: type[NemganError] = ConfigError) -> NemganError:
     """The error for a name that is not among ``known``, with the closest match as the fix.
 

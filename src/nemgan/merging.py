@@ -21,6 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+FEW = 1 << 16
+"""Merges that are simply all tried."""
+
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 
@@ -98,18 +101,34 @@ def merge(
     """
     k, m = len(graph), n_clusters
     fine = _Objective(graph, sizes, np.zeros((k, m)) if unary is None else unary, masses, price)
+    if m**k <= FEW:
+        groups, costs = _every(fine)
+        best = int(np.argmin(costs))
+        return Merge(groups[best].astype(np.int64), float(costs[best]))
     levels = sorted({n for n in (2 * m, 5 * m // 2, 3 * m, 4 * m) if m < n < k})
     blobs = [_join(graph, sizes, n) for n in levels]
     found = []
     for blob in blobs:
-        groups, costs = _anneal(
-            fine.joined(blob), _starts(int(blob.max()) + 1, m, chains, rng), 0.02, min(600, 150 * m), rng
-        )
+        few = int(blob.max()) + 1
+        if m**few <= FEW:
+            groups, costs = _every(fine.joined(blob))
+        else:
+            groups, costs = _anneal(fine.joined(blob), _starts(few, m, chains, rng), 0.02, min(600, 150 * m), rng)
         found.append(groups[np.argsort(costs, kind="stable")[: chains // 4]][:, blob])
     found.append(_anneal(fine, _starts(k, m, chains, rng), 0.02, min(80, 20 * m) * k, rng)[0])
     groups, costs = _anneal(fine, np.concatenate(found), 1e-3, 10 * k, rng)
     best = int(np.argmin(costs))
     return Merge(groups[best].astype(np.int64), float(costs[best]))
+
+
+def _every(objective: _Objective) -> tuple[Int, Float]:
+    """All merges ``(M^K, K)`` and their costs."""
+    k, m = objective.unary.shape
+    groups = np.stack(np.unravel_index(np.arange(m**k), (m,) * k), 1)
+    one_hot = np.eye(m)[groups]
+    within = (one_hot * (objective.graph @ one_hot)).sum(1)
+    terms = objective.term(np.arange(m), within, objective.graph.sum(1) @ one_hot, objective.sizes @ one_hot)
+    return groups, np.asarray(terms.sum(1) + objective.unary[np.arange(k), groups].sum(1), np.float64)
 
 
 def _starts(k: int, m: int, chains: int, rng: np.random.Generator) -> Int:

@@ -103,6 +103,8 @@ class GanConfig(Section):
     """λ of the gradient penalty (wgan-gp) or γ of R1 (logistic)."""
     joint: bool = True
     """The critic sees (x, mode) pairs, so each mode is matched on its own; off, it sees x alone."""
+    even: Fraction = 0.0
+    """How evenly clusters are drawn in training, real and generated alike: 0 by their masses, 1 all alike."""
     inversion: Weight = 1.0
     """Weight of D(P_Ŷ, P_Y) on generated samples, by cross-entropy of h(g(z)) against the mode of z (Eq. 4)."""
     inversion_loss: Literal["cross-entropy", "binary"] = "cross-entropy"

@@ -88,3 +88,29 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
     for row in cells:
         parts = [f"{c:>{w}}" if r else f"{c:<{w}}" for c, w, r in zip(row, widths, right, strict=True)]
         typer.echo("  ".join(parts).rstrip())
+
+
+def print_shares(found: Mapping[str, Any]) -> None:
+    """Estimated masses of each kind with their intervals, one column a way of estimating (``nemgan priors``)."""
+    ways = [way for way in ("few_labels", "zero_labels", "counting") if found[way]]
+    wide = any(len(found[way]["masses"]) != len(found["classes"]) for way in ways)
+
+    def cell(way: str, i: int) -> str:
+        masses = found[way]["masses"]
+        if i >= len(masses):
+            return "-"
+        low, high = found[way]["interval"][i]
+        return f"{masses[i]:.3f} [{low:.3f}, {high:.3f}]"
+
+    rows = max(len(found[way]["masses"]) for way in ways)
+    names = [*map(str, found["classes"]), *(f"cluster {i}" for i in range(len(found["classes"]), rows))]
+    header = {"few_labels": "few labels", "zero_labels": "no labels", "counting": "counting the labels"}
+    print_table(
+        ["kind", *(header[way] for way in ways)], [[names[i], *(cell(way, i) for way in ways)] for i in range(rows)]
+    )
+    typer.echo(
+        f"\n{found['n_samples']} samples, {found['n_labels']} labels, {100 * found['level']:g} % intervals; "
+        f"restarts agree to {found['agreement']:.2f}"
+    )
+    if wide:
+        typer.echo("there are more clusters than labelled classes: those of no labels are in order of size")

@@ -16,7 +16,14 @@ from nemgan.seeding import torch_generator
 from nemgan.training.loop import train
 
 MASSES = np.array([0.6, 0.3, 0.1])
-SHORT = {"connect.partitions": 2, "connect.steps": 120, "connect.refresh": 50, "connect.refine_steps": 40, "gan.steps": 30, "latent.dim": 20}
+SHORT = {
+    "connect.partitions": 2,
+    "connect.steps": 120,
+    "connect.refresh": 50,
+    "connect.refine_steps": 40,
+    "gan.steps": 30,
+    "latent.dim": 20,
+}
 GAN = {"connect.steps": 0, "connect.refine_steps": 0, "gan.steps": 5, "gan.joint": False}
 
 
@@ -89,7 +96,9 @@ def test_two_trainings_of_one_seed_are_equal_and_of_another_are_not():
     data, _ = blobs(300)
     states = []
     for seed in (0, 0, 1):
-        model = make({"connect.partitions": 2, "gan.steps": 5, "connect.steps": 12, "connect.refine_steps": 4}, seed=seed)
+        model = make(
+            {"connect.partitions": 2, "gan.steps": 5, "connect.steps": 12, "connect.refine_steps": 4}, seed=seed
+        )
         train(model, Pool.of(data), seed=seed)
         states.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     assert torch.equal(states[0], states[1]) and not torch.equal(states[0], states[2])
@@ -99,7 +108,13 @@ def test_two_trainings_of_one_seed_are_equal_and_of_another_are_not():
 def test_resumed_anywhere_equals_uninterrupted(tmp_path, stop):
     """Also after the neighbours were looked up anew in features that no longer exist."""
     data, _ = blobs(300)
-    short = {"connect.partitions": 2, "connect.steps": 60, "connect.refresh": 20, "connect.refine_steps": 30, "gan.steps": 30}
+    short = {
+        "connect.partitions": 2,
+        "connect.steps": 60,
+        "connect.refresh": 20,
+        "connect.refine_steps": 30,
+        "gan.steps": 30,
+    }
 
     class Crash(Exception):
         pass

@@ -153,13 +153,16 @@ def read_config(folder: Path) -> Config:
         ) from None
 
 
-def read_card(folder: Path) -> Card:
+def read_card(folder: Path, beside: Mapping[str, Any] | None = None) -> Card:
     """What a run's model was built for.
+
+    Args:
+        beside: the same as kept in ``model.safetensors``, which serves where ``model.json`` is missing.
 
     Raises:
         CheckpointError: missing or damaged.
     """
-    text = _read(folder, MODEL)
+    text = json.dumps(beside) if beside is not None and not (folder / MODEL).exists() else _read(folder, MODEL)
     try:
         found: Mapping[str, Any] = json.loads(text)
         prior = found["prior"]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -39,7 +40,7 @@ from nemgan.experiments.folder import (
 from nemgan.experiments.prepare import Prepared, configure, load, make_model, prepare
 from nemgan.models.base import Model
 from nemgan.report import write as write_report
-from nemgan.training.checkpoint import load_model, save_model
+from nemgan.training.checkpoint import load_model, save_model, saved_info
 from nemgan.training.loop import train
 from nemgan.training.runtime import pick_device, versions
 
@@ -107,9 +108,11 @@ def load_run(folder: Path) -> tuple[Config, Model]:
         CheckpointError: not a run folder, a run that has not finished, or a damaged model.
     """
     folder = Path(folder)
-    config, card = read_config(folder), read_card(folder)
+    config = read_config(folder)
     if not (folder / "model.safetensors").is_file():
+        read_card(folder)  # not a run folder at all, perhaps
         raise CheckpointError(f"{folder} holds no trained model: finish it with nemgan train --resume {folder}")
+    card = read_card(folder, saved_info(folder).get("card"))
     model = make_model(config, card)
     load_model(model, folder)
     return config, model.to(pick_device(config.device)).eval()
@@ -236,7 +239,12 @@ def _finish(
     save_model(
         model,
         folder,
-        {"seconds": log.seconds, "steps": log.steps, "seconds_to_acc_95": hooks.seconds_to_good(log.rows)},
+        {
+            "seconds": log.seconds,
+            "steps": log.steps,
+            "seconds_to_acc_95": hooks.seconds_to_good(log.rows),
+            "card": asdict(prepared.card),
+        },
     )
     result = measure(config, model, prepared.splits, folder)
     write_text(folder / RESULT, result.to_json())

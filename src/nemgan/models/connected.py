@@ -224,9 +224,12 @@ class Connection:
         return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
 
     def parts(self) -> int:
-        """Micro-modes of a partition: one for every hundred samples, from 20 to 40 for two clusters or 80 for many."""
+        """Micro-modes of a partition: one for every hundred samples, from 20 to 40 for two clusters or 80 for many.
+
+        Of few samples, at most a fifth.
+        """
         n, m = len(self.pool), self.model.n_clusters
-        return min(n, max(m, min(20 + 10 * m, 80, max(20, n // 100))))
+        return min(n, max(m, min(20, max(2 * m, n // 5)), min(20 + 10 * m, 80, n // 100)))
 
     def settle(self, rng: torch.Generator) -> Mapping[str, object]:
         """Step 3's end: the prior that minimises ‖E h(x) − P_Y‖₁ (Eq. 5) is E h(x) itself; known masses are kept."""

@@ -27,7 +27,7 @@ from nemgan.errors import ConfigError
 from nemgan.latent import AdditiveLatent
 from nemgan.losses.adversarial import critic_loss, generator_loss, gradient_penalty, r1_penalty
 from nemgan.losses.inversion import latent_error, mode_binary_cross_entropy, mode_cross_entropy
-from nemgan.models.base import Conditions, LossResult, Model, Optimiser, Phase, Stage
+from nemgan.models.base import Conditions, LossResult, Model, Optimiser, Phase, Stage, at_rest
 from nemgan.models.connected import Connection
 from nemgan.models.contrast import Contrast
 from nemgan.networks import Critic, Generator, Inverter, Projector, channels_last
@@ -160,6 +160,7 @@ class Adversary:
         self.gan = model.settings.gan
         self.frozen = connection is not None and not self.gan.train_inverter
         self._real_modes: Tensor | None = None
+        self._chances: Tensor | None = None
 
     def stage(self) -> Stage:
         gan = self.gan
@@ -185,18 +186,35 @@ class Adversary:
     def real(self, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """A batch of real samples and, for a critic of pairs, their one-hot modes by h."""
         model = self.model
-        i = self.pool.draw(self.gan.batch, rng)
+        if model.joint and self.frozen and self._real_modes is None and self.connection is not None:
+            self._real_modes = self._own_modes(self.connection)
+        if self.gan.even and self._real_modes is not None:
+            if self._chances is None:
+                shares = torch.bincount(self._real_modes, minlength=model.n_modes) / len(self.pool)
+                self._chances = (self.evened(shares) / shares.clamp_min(1e-12))[self._real_modes]
+            i = torch.multinomial(self._chances, self.gan.batch, replacement=True, generator=rng)
+        else:
+            i = self.pool.draw(self.gan.batch, rng)
         x = model.encode(self.pool.x[i])
         if not model.joint:
             return x, None
-        if self.frozen:
-            if self._real_modes is None and self.connection is not None:
-                self._real_modes = self.connection.modes(self.pool)
-            assert self._real_modes is not None
-            mode = self._real_modes[i]
-        else:
-            mode = self.modes_of(x).argmax(1)
+        mode = self._real_modes[i] if self._real_modes is not None else self.modes_of(x).argmax(1)
         return x, F.one_hot(mode, model.n_modes).to(x.dtype)
+
+    def _own_modes(self, connection: Connection) -> Tensor:
+        """Mode of every sample of the pool (N,): h's choice, where a label is known among its cluster's modes alone.
+
+        So a cluster is matched to its own labelled samples, however rare they are.
+        """
+        modes, pool, model = connection.modes(self.pool), self.pool, self.model
+        if not len(pool.labelled):
+            return modes
+        with at_rest(model.inverter):
+            for at, label in zip(torch.split(pool.labelled, 1024), torch.split(pool.labels, 1024), strict=True):
+                logits = model.inverter.logits(model.encode(pool.x[at]))
+                foreign = model.groups != label[:, None]
+                modes[at] = logits.masked_fill(foreign, -torch.inf).argmax(1)
+        return modes
 
     @torch.no_grad()
     def modes_of(self, x: Tensor) -> Tensor:
@@ -205,8 +223,24 @@ class Adversary:
 
     def fake(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """A batch of generated samples, their latent points and modes."""
-        z, mode = self.model.latent.sample(self.gan.batch, rng)
+        latent = self.model.latent
+        if self.gan.even and self.model.joint and self.frozen:
+            chances = self.evened(self.model.prior.masses())
+            mode = torch.multinomial(chances, self.gan.batch, replacement=True, generator=rng)
+            z = latent.at(F.one_hot(mode, self.model.n_modes).to(chances.dtype), rng)
+        else:
+            z, mode = latent.sample(self.gan.batch, rng)
         return self.model.generator(z), z, mode
+
+    def evened(self, shares: Tensor) -> Tensor:
+        """Shares of the modes (K,), those of the clusters made as even as the settings ask.
+
+        Rare clusters are then seen as often as others, which the critic of pairs allows: it matches each mode alone.
+        """
+        model, even = self.model, self.gan.even
+        total = torch.zeros(model.n_clusters, device=shares.device).index_add_(0, model.groups, shares)
+        alike = shares / total.clamp_min(1e-12)[model.groups] / max(int((total > 0).sum()), 1)
+        return (1 - even) * shares + even * alike
 
     def scores(self, x: Tensor, mode: Tensor) -> Tensor:
         y = F.one_hot(mode, self.model.n_modes).to(x.dtype) if self.model.joint else None

@@ -248,3 +248,20 @@ def load_model(model: nn.Module, folder: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is damaged: its digest differs; restore a copy or resume the run")
     model.load_state_dict(tensors)
     return info
+
+
+def saved_info(folder: Path) -> dict[str, Any]:
+    """The ``info`` in ``FOLDER/model.safetensors``, read without a model; ``load_model`` checks that it is intact.
+
+    Raises:
+        CheckpointError: no such file, or not one that ``save_model`` wrote.
+    """
+    path = folder / MODEL
+    if not path.is_file():
+        raise CheckpointError(f"{_missing(folder, path, 'trained model')}; finish the training or resume it")
+    try:
+        return dict(decode(files.note(path)["nemgan"].encode())["info"])
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        raise CheckpointError(f"{path} was not written by nemgan: give a run folder of nemgan") from None

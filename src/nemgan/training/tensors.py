@@ -99,6 +99,20 @@ def read(path: Path, like: Mapping[str, Tensor] | None = None) -> tuple[dict[str
     return tensors, metadata
 
 
+def note(path: Path) -> dict[str, str]:
+    """Metadata of ``path`` alone.
+
+    Raises:
+        CheckpointError: not a safetensors file, or damaged.
+    """
+    check_header(path)
+    try:
+        with safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{path} is damaged ({' '.join(str(error).split())}): restore a copy") from None
+
+
 def compare(found: Mapping[str, object], wanted: Mapping[str, object], where: object) -> None:
     """Raise CheckpointError at the first name that is missing, unexpected or different."""
     fix = "use the model and configuration it was made with"

@@ -1,0 +1,46 @@
+"""Labels in scikit-learn's semi-supervised convention: any classes, and −1 where there is none."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemgan.data.dataset import UNLABELLED
+from nemgan.errors import DataError
+
+Array = NDArray[Any]
+Int = NDArray[np.int64]
+
+
+def encode(y: Any, n: int) -> tuple[Int, Array]:
+    """Class numbers ``(n,)``, −1 where unlabelled, and the classes in order of their value.
+
+    Numbers, strings and booleans are taken; −1, the string "-1" and None mean unlabelled.
+
+    Raises:
+        DataError: not one label a sample, missing or infinite values, or numbers that are no whole classes.
+    """
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.shape != (n,):
+        raise DataError(f"y has shape {y.shape}, but X has {n} samples: give one label a sample, -1 where unknown")
+    if y.dtype.kind == "O":
+        hidden = np.array([value is None or value == UNLABELLED or value == "-1" for value in y], bool)
+        kinds = {isinstance(value, str) for value in y[~hidden]}
+        if len(kinds) > 1:
+            raise DataError("y mixes words and numbers: give labels of one kind, -1 where unknown")
+        y = np.asarray(y[~hidden].astype(str) if kinds == {True} else y[~hidden].tolist())
+        known = ~hidden
+    else:
+        known = np.ones(n, bool) if y.dtype.kind == "b" else y != ("-1" if y.dtype.kind in "US" else UNLABELLED)
+        y = y[known]
+    if y.dtype.kind not in "biufUS":
+        raise DataError(f"y holds {y.dtype}: give numbers or words, -1 where unknown")
+    if y.dtype.kind == "f" and (not np.isfinite(y).all() or (y != np.rint(y)).any()):
+        raise DataError("Unknown label type: y holds continuous or missing values; give classes, -1 where unknown")
+    codes = np.full(n, UNLABELLED, np.int64)
+    classes, codes[known] = np.unique(y, return_inverse=True)
+    return codes, classes

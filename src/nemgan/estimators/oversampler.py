@@ -1,0 +1,146 @@
+"""NEMGAN as an over-sampler of imbalanced-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from nemgan.errors import DataError, MissingExtra
+from nemgan.estimators.clusterer import NEMGANClusterer
+
+try:
+    from imblearn.over_sampling.base import BaseOverSampler
+except ImportError:
+    raise MissingExtra("NEMGANOverSampler", "imbalanced-learn", "imbalanced") from None
+
+Array = NDArray[Any]
+
+
+OURS = ("random_state", "n_clusters", "priors", "preset", "max_steps", "settings", "image_shape", "device")
+"""Parameters that the clusterer checks."""
+
+
+class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
+    """Balances classes, or clusters that it finds itself, with newly generated samples.
+
+    Every new sample comes straight from its class's own modes, so that a rare class costs no more than a common one;
+    none is drawn and thrown away. The given samples come first in the result, unchanged and in their order.
+
+    Args:
+        sampling_strategy: how many of which, as everywhere in imbalanced-learn: a word (``"auto"`` makes all classes
+            as large as the largest), a ratio, a dict class → number wanted, or a function of y that returns one.
+        n_clusters, priors: of the clusters to find, where no y is given; as in ``NEMGANClusterer``.
+        random_state, preset, max_steps, settings, image_shape, device: as in ``NEMGANClusterer``.
+
+    Attributes:
+        clusterer_: the fitted ``NEMGANClusterer``; None if nothing was missing.
+        sampling_strategy_: new samples of each class.
+        n_features_in_: numbers a sample.
+    """
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseOverSampler._parameter_constraints,
+        **dict.fromkeys(OURS, "no_validation"),
+    }
+
+    def __init__(
+        self,
+        *,
+        sampling_strategy: Any = "auto",
+        random_state: Any = 0,
+        n_clusters: int | None = None,
+        priors: Any = "learn",
+        preset: str = "connected",
+        max_steps: int | None = None,
+        settings: Mapping[str, Any] | None = None,
+        image_shape: Sequence[int] | None = None,
+        device: str = "auto",
+    ) -> None:
+        super().__init__(sampling_strategy=sampling_strategy)
+        self.random_state = random_state
+        self.n_clusters = n_clusters
+        self.priors = priors
+        self.preset = preset
+        self.max_steps = max_steps
+        self.settings = settings
+        self.image_shape = image_shape
+        self.device = device
+
+    def fit_resample(self, X: ArrayLike, y: ArrayLike | None = None, **params: Any) -> tuple[Any, Any]:
+        """X with the new samples after it, and the class of each.
+
+        Args:
+            X: vectors ``(N, D)``, a table, or images as ``NEMGANClusterer.fit`` takes them.
+            y: class of each sample ``(N,)``; all of them are known, so that −1 is a class like another. Without it,
+                clusters are found, balanced, and their numbers returned as the classes.
+
+        Raises:
+            ValueError: bad data or parameters, or a strategy that does not fit the classes.
+        """
+        dims = getattr(X, "ndim", None) or np.ndim(X)
+        images = dims > 2
+        given: Any = np.asarray(X) if images else X
+        found = None
+        if y is None:
+            found = self._clusterer(n_clusters=self.n_clusters, priors=self.priors).fit(given)
+            y = found.labels_
+        shape = given.shape[1:] if images else None
+        rows = given.reshape(len(given), -1) if images else given
+        self._found, self._shape = found, shape
+        try:
+            x_all, y_all = super().fit_resample(rows, y, **params)
+        finally:
+            del self._found, self._shape
+        return (x_all.reshape(len(x_all), *shape) if shape is not None else x_all), y_all
+
+    def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> NEMGANOverSampler:
+        """Check X and y and count what is missing; ``fit_resample`` does the work."""
+        given: Any = np.asarray(X) if np.ndim(X) > 2 else X
+        super().fit(given.reshape(len(given), -1) if given is not X else X, y, **params)
+        return self
+
+    def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> Any:
+        return super()._check_X_y(X, y, accept_sparse=False)
+
+    def _fit_resample(self, X: Array, y: Array) -> tuple[Array, Array]:
+        self.clusterer_ = None
+        wanted = {label: int(n) for label, n in self.sampling_strategy_.items() if n > 0}
+        if not wanted:
+            return X.copy(), y.copy()
+        classes, codes = np.unique(y, return_inverse=True)
+        samples = X.reshape(len(X), *self._shape) if self._shape else X
+        clusterer = self._found
+        if clusterer is None:
+            shares = np.bincount(codes) / len(codes)
+            clusterer = self._clusterer(n_clusters=len(classes), priors=shares).fit(samples, codes)
+            cluster_of = {label: k for k, label in enumerate(classes.tolist())}
+        else:
+            cluster_of = {label: label for label in classes.tolist()}
+        self.clusterer_ = clusterer
+        parts, labels = [X], [y]
+        for label, n in wanted.items():
+            if label not in cluster_of:
+                raise DataError(f"sampling_strategy asks for class {label!r}, which y does not have")
+            new, _ = clusterer.sample(n, cluster=int(cluster_of[label]))
+            parts.append(new.reshape(n, -1).astype(X.dtype, copy=False))
+            labels.append(np.full(n, label, y.dtype))
+        return np.concatenate(parts), np.concatenate(labels)
+
+    def _clusterer(self, **more: Any) -> NEMGANClusterer:
+        return NEMGANClusterer(
+            preset=self.preset,
+            max_steps=self.max_steps,
+            settings=self.settings,
+            image_shape=self.image_shape,
+            device=self.device,
+            random_state=self.random_state,
+            **more,
+        )
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        return tags

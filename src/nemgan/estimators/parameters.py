@@ -1,0 +1,42 @@
+"""Parameters of the estimators, read and checked: masses and seeds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemgan.errors import ConfigError
+
+Float = NDArray[np.float64]
+
+
+def masses_of(values: Any, n: int, zero: bool = False) -> Float:
+    """Masses ``(n,)`` as given, summing to one; a mass may be zero where ``zero``."""
+    from nemgan.prior import check_masses
+
+    if isinstance(values, str):
+        if values != "uniform":
+            raise ConfigError(f"priors={values!r}: give 'uniform' or one mass a cluster")
+        return np.full(n, 1 / n)
+    try:
+        masses = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise ConfigError(f"priors={values!r}: give one mass a cluster") from None
+    if zero and masses.shape == (n,) and (masses >= 0).all() and abs(masses.sum() - 1) <= 1e-3:
+        return np.asarray(masses / masses.sum())
+    return check_masses(masses, n)
+
+
+def seed_of(random_state: Any) -> int:
+    """A seed of 31 bits from an integer, a NumPy generator (which moves on) or, for None, the system's entropy."""
+    if isinstance(random_state, int | np.integer) and not isinstance(random_state, bool) and random_state >= 0:
+        return int(random_state) % 2**31
+    if random_state is None:
+        random_state = np.random.default_rng()
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    if isinstance(random_state, np.random.Generator):
+        return int(random_state.integers(2**31 - 1))
+    raise ConfigError(f"random_state={random_state!r}: give an integer of 0 or more, a NumPy generator or None")

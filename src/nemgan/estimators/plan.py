@@ -1,0 +1,88 @@
+"""How a model is sized for the data: the preset's settings, fewer steps and smaller networks where there is little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import log
+from typing import Any
+
+from nemgan.errors import ConfigError
+from nemgan.experiments.config import Config, build, flat
+from nemgan.merging import FEW
+from nemgan.models import catalog
+
+MODEL = "nemgan"
+ENOUGH, PLENTY = 256, 1000
+"""Samples from which on the clustering stages and the generator's are as long as in the preset."""
+LEAST, LEAST_GAN = 40, 200
+"""Steps of those stages, however few the samples."""
+
+
+def settings_for(
+    preset: str,
+    shape: tuple[int, ...],
+    n: int,
+    n_clusters: int,
+    *,
+    max_steps: int | None = None,
+    generate: bool = True,
+    overrides: Mapping[str, Any] | None = None,
+) -> Config:
+    """Settings for ``n`` samples of ``shape``: the preset's, cut to the data, under the user's ``overrides``.
+
+    Below ``ENOUGH`` samples (``PLENTY`` for the generator) stages shrink in proportion to n. Micro-modes are at least
+    twice the clusters, else at most a third of the samples, and never more than these. Few samples are merged fewer
+    times, since merging then costs more than training.
+
+    Raises:
+        ConfigError: no such preset or setting, or a value that is not allowed.
+    """
+    defaults = catalog.entry(MODEL).defaults(preset, shape, n_clusters)
+    given = dict(overrides or {})
+    steps = _steps(build(defaults))
+    for key in given:
+        if (
+            key.partition(".")[0] not in ("latent", "network", "conditions", "contrast", "connect", "gan")
+            or "." not in key
+        ):
+            raise ConfigError(f"settings has {key!r}: give dotted keys of the model such as 'gan.steps'")
+    connected = "connect.steps" in steps or "contrast.steps" in steps
+    if connected:  # the published presets are used as published
+        for key, value in steps.items():
+            least, enough = (LEAST_GAN, PLENTY) if key.startswith("gan.") else (LEAST, ENOUGH)
+            defaults[key] = max(min(value, least), round(value * min(1.0, n / enough)))
+        defaults["gan.even"] = 1.0  # each cluster is sampled on its own, so none may be learned less than others
+        if len(shape) == 1:  # on vectors h is sure of itself far from the data, and would hold the generator there
+            defaults |= {"gan.inversion": 0.02, "gan.lr": 2e-3, "gan.critic_lr": 2e-3}
+        base = build(defaults)
+        defaults["connect.micro_modes"] = min(n, max(min(base.connect.micro_modes, n // 3), 2 * n_clusters))
+        defaults["connect.neighbours"] = min(base.connect.neighbours, n - 1)
+        defaults["latent.dim"] = max(base.latent.dim, defaults["connect.micro_modes"])
+        if n < PLENTY:
+            defaults["connect.partitions"] = min(base.connect.partitions, 4)
+        if n < ENOUGH:
+            defaults["connect.restarts"] = 1
+        if n < ENOUGH // 2:
+            defaults["connect.batch"] = max(32, min(base.connect.batch, n))
+            defaults["gan.batch"] = max(16, min(base.gan.batch, n // 2))
+            defaults["network.inverter_width"] = min(base.network.inverter_width, 16)
+            quick = int(log(FEW) / log(max(n_clusters, 2)))  # so many micro-modes are merged by trying all merges
+            if quick >= 2 * n_clusters:
+                defaults["connect.micro_modes"] = min(defaults["connect.micro_modes"], quick)
+    else:
+        defaults["latent.dim"] = max(build(defaults).latent.dim, n_clusters)
+    if not generate:
+        defaults["gan.steps"] = 0
+    if max_steps is not None:
+        for key, value in _steps(build(defaults)).items():
+            defaults[key] = min(value, max_steps)
+    return build(given, defaults)
+
+
+def _steps(config: Config) -> dict[str, int]:
+    """Lengths of stages among the settings, by key; zero and unset ones left out."""
+    return {
+        key: value
+        for key, value in flat(config).items()
+        if key.endswith(("steps", ".steps")) and not key.endswith("critic_steps") and isinstance(value, int) and value
+    }

@@ -1,0 +1,154 @@
+"""Estimators on disk and in pickles: the model as safetensors, everything else as JSON values.
+
+A pickle of an estimator holds plain values and the bytes of the safetensors file, so that it does not depend on how
+torch pickles modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemgan import __version__
+from nemgan.errors import CheckpointError
+from nemgan.estimators.layout import Layout
+from nemgan.storage import decode, plain
+
+if TYPE_CHECKING:
+    from nemgan.estimators.clusterer import NEMGANClusterer
+    from nemgan.experiments.config import Config
+    from nemgan.models.base import Model
+
+FORMAT = 1
+CONFIG = "config.json"
+_ARRAYS = ("labels_", "priors_", "priors_interval_", "_order")
+
+
+def rebuild(config: Config, shape: tuple[int, ...], n_clusters: int, prior: NDArray[np.float64] | None) -> Model:
+    """The untrained model that a fit with these settings began with, up to its weights."""
+    from nemgan.estimators.plan import MODEL
+    from nemgan.models import catalog
+
+    return catalog.create(MODEL, config, shape, n_clusters, prior, 0)
+
+
+def pack(state: Mapping[str, Any]) -> dict[str, Any]:
+    """An estimator's state with its model as bytes."""
+    found = dict(state)
+    if "model_" in found:
+        from nemgan.training.tensors import to_bytes
+
+        model = found.pop("model_")
+        found["_packed"] = to_bytes(model.state_dict()), getattr(model, "known", None)
+    return found
+
+
+def unpack(state: Mapping[str, Any]) -> dict[str, Any]:
+    """The inverse of ``pack``."""
+    found = dict(state)
+    if "_packed" in found:
+        from safetensors.torch import load as read_bytes
+
+        data, known = found.pop("_packed")
+        model = rebuild(found["_config"], found["_layout"].model_shape, found["n_clusters_"], known)
+        model.load_state_dict(read_bytes(data))
+        found["model_"] = model.to(_device(found["_config"].device)).eval()
+    return found
+
+
+def save(estimator: NEMGANClusterer, folder: Path) -> Path:
+    """Write ``config.json`` and ``model.safetensors`` into ``folder``; returns it."""
+    from nemgan.experiments.folder import write_json
+    from nemgan.training.checkpoint import save_model
+
+    save_model(estimator.model_, folder)
+    parameters = estimator.get_params(deep=False)
+    parameters["random_state"] = estimator._seed
+    known = getattr(estimator.model_, "known", None)
+    classes = estimator.classes_
+    content = {
+        "format": FORMAT,
+        "nemgan": __version__,
+        "parameters": plain(parameters),
+        "config": estimator._config.model_dump(mode="json"),
+        "layout": asdict(estimator._layout),
+        "n_clusters": estimator.n_clusters_,
+        "known": None if known is None else known.tolist(),
+        "classes": {"dtype": classes.dtype.str, "values": classes.tolist()},
+        "feature_names": list(getattr(estimator, "feature_names_in_", [])),
+        "confidence": plain(estimator.confidence_),
+        "arrays": {name: getattr(estimator, name).tolist() for name in _ARRAYS},
+    }
+    write_json(folder / CONFIG, content)
+    return folder
+
+
+def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
+    """The estimator in ``folder``.
+
+    Raises:
+        CheckpointError: not such a folder, or damaged.
+    """
+    from pydantic import ValidationError
+
+    from nemgan.experiments.config import Config
+    from nemgan.training.checkpoint import load_model
+
+    path = folder / CONFIG
+    try:
+        content = decode(path.read_bytes())
+        if content["format"] != FORMAT:
+            raise CheckpointError(f"{path} has format {content['format']!r}: use nemgan {content['nemgan']} to read it")
+        estimator = kind(**content["parameters"])
+        layout = content["layout"]
+        for name in ("shape", "offset", "scale"):
+            layout[name] = tuple(layout[name])
+        state: dict[str, Any] = {
+            "_layout": Layout(**layout),
+            "_config": Config.model_validate_json(_json(content["config"])),
+            "_seed": int(content["parameters"]["random_state"]),
+            "n_clusters_": int(content["n_clusters"]),
+            "classes_": np.array(content["classes"]["values"], content["classes"]["dtype"]),
+            "confidence_": float("nan") if content["confidence"] is None else float(content["confidence"]),
+        }
+        state |= {name: np.array(content["arrays"][name]) for name in _ARRAYS}
+        if content["feature_names"]:
+            state["feature_names_in_"] = np.array(content["feature_names"], object)
+        known = content["known"]
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path} ({error.strerror}): give a folder that save() wrote") from None
+    except CheckpointError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, ValidationError) as error:
+        words = " ".join(str(error).split())[:120]
+        raise CheckpointError(f"{path} is damaged or of something else ({words}): save the estimator again") from None
+    prior = None if known is None else np.asarray(known, np.float64)
+    model = rebuild(state["_config"], state["_layout"].model_shape, state["n_clusters_"], prior)
+    load_model(model, folder)
+    state["model_"] = model.to(_device(state["_config"].device)).eval()
+    state["n_features_in_"] = state["_layout"].n_features
+    state["_n_features_out"] = int(state["_config"].latent.dim)
+    estimator.__dict__.update(state)
+    return estimator
+
+
+def _json(value: object) -> str:
+    import json
+
+    return json.dumps(value)
+
+
+def _device(name: str) -> Any:
+    """The device asked for, or the CPU where this machine has no such one."""
+    from nemgan.errors import ConfigError
+    from nemgan.training.runtime import pick_device
+
+    try:
+        return pick_device(name)
+    except ConfigError:
+        return pick_device("cpu")

@@ -1,0 +1,145 @@
+"""A run's inverter and generator for programs without nemgan: torch's exported programs (.pt2) or ONNX.
+
+``inverter``   x, raw samples (uint8 images (n, C, H, W), float32 vectors (n, D))  →  posterior (n, M), latent (n, dim)
+``generator``  z (n, dim)  →  samples: images in [0, 1], vectors in the data's own units
+``export.json`` says how z is made: z = ν₂ with 1 added at one of the last K coordinates, the mode (Eq. 1); ν₂ is
+uniform in [−noise, noise]; ``modes`` gives each mode's mass and cluster.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nemgan.errors import ConfigError, MissingExtra, unknown
+from nemgan.experiments.folder import write_json
+from nemgan.experiments.run import load_run
+
+if TYPE_CHECKING:
+    from nemgan.models.base import Model
+
+FORMATS = ("onnx", "torch-export")
+
+
+class ExportedInverter(nn.Module):
+    """h with the scaling before it and the merge after it."""
+
+    offset: Tensor
+    scale: Tensor
+    merge: Tensor
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.inverter, self.images = model.inverter, len(model.shape) == 3
+        self.register_buffer("offset", model.offset.clone())
+        self.register_buffer("scale", model.scale.clone())
+        self.register_buffer("merge", F.one_hot(model.groups, model.n_clusters).float())
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = x.float() / 255 if self.images else (x - self.offset) / self.scale
+        latent, logits = self.inverter(x)
+        return logits.softmax(1) @ self.merge, latent
+
+
+class ExportedGenerator(nn.Module):
+    """g with the scaling after it."""
+
+    offset: Tensor
+    scale: Tensor
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.generator, self.images = model.generator_ema, len(model.shape) == 3
+        self.register_buffer("offset", model.offset.clone())
+        self.register_buffer("scale", model.scale.clone())
+
+    def forward(self, z: Tensor) -> Tensor:
+        x: Tensor = self.generator(z)
+        return x if self.images else x * self.scale + self.offset
+
+
+def export_run(run: Path, form: str = "torch-export", out: Path | None = None) -> list[Path]:
+    """Write a finished run's networks in ``form`` into ``out`` (by default RUN/export); returns the files.
+
+    Raises:
+        NemganError: not a finished run, no such format, or onnx not installed.
+    """
+    if form not in FORMATS:
+        raise unknown("format", form, FORMATS)
+    _, model = load_run(Path(run))
+    return export_model(model, Path(run) / "export" if out is None else Path(out), form)
+
+
+def export_model(model: Model, folder: Path, form: str = "torch-export") -> list[Path]:
+    """Write ``inverter`` and ``generator`` of a trained ``model`` and ``export.json`` into ``folder``.
+
+    Raises:
+        ConfigError: a model without these networks. MissingExtra: onnx is not installed.
+    """
+    if not all(hasattr(model, name) for name in ("inverter", "generator_ema", "groups", "latent", "prior")):
+        raise ConfigError(f"{type(model).__name__} has no inverter and generator to export: export a nemgan model")
+    found: Any = model.to("cpu").eval()
+    kind = torch.uint8 if len(found.shape) == 3 else torch.float32
+    networks: dict[str, tuple[nn.Module, Tensor, list[str], list[str]]] = {
+        "inverter": (ExportedInverter(found), torch.zeros(2, *found.shape, dtype=kind), ["x"], ["posterior", "latent"]),
+        "generator": (ExportedGenerator(found), torch.zeros(2, found.latent.dim), ["z"], ["x"]),
+    }
+    if form == "onnx":
+        _need_onnx()
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, (network, example, inputs, outputs) in networks.items():
+        path = folder / f"{name}{'.onnx' if form == 'onnx' else '.pt2'}"
+        with _quiet():
+            program = torch.export.export(network.eval(), (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
+            if form == "onnx":
+                torch.onnx.export(
+                    program,
+                    (),
+                    str(path),
+                    input_names=inputs,
+                    output_names=outputs,
+                    external_data=False,
+                    verbose=False,
+                )
+            else:
+                torch.export.save(program, path)
+        paths.append(path)
+    card = folder / "export.json"
+    write_json(
+        card,
+        {
+            "shape": list(found.shape),
+            "input": str(kind).removeprefix("torch."),
+            "latent": {"dim": found.latent.dim, "noise": found.latent.noise, "modes": found.n_modes},
+            "modes": [
+                {"mass": mass, "cluster": cluster}
+                for mass, cluster in zip(found.prior.masses().tolist(), found.groups.tolist(), strict=True)
+            ],
+            "masses": found.masses().tolist(),
+        },
+    )
+    return [*paths, card]
+
+
+def _need_onnx() -> None:
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError:
+        raise MissingExtra("--format onnx", "onnx and onnxscript", "onnx") from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Exporters' warnings about their own insides are nobody's business here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield

@@ -1,0 +1,314 @@
+"""How many of each kind: estimated with no labels, and from few, each with an interval, and counting beside them.
+
+>>> from nemgan.priors import estimate_priors
+>>> found = estimate_priors(X, y)  # doctest: +SKIP
+>>> found.masses, found.interval  # doctest: +SKIP
+
+No label reaches the networks: several clusterings are learned from the samples alone. Their connectedness gives the
+zero-label estimate (mean posterior of each cluster, the minimiser of Eq. 5). Few labels then spread along the
+neighbour graph in the networks' features (``nemgan.prevalence``), so that each can be judged as if it had been hidden.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import t as student
+
+from nemgan import prevalence
+from nemgan.data.neighbours import nearest
+from nemgan.errors import ConfigError, DataError
+from nemgan.estimators.clusterer import NEMGANClusterer
+from nemgan.estimators.fitting import ask
+from nemgan.estimators.labels import encode
+from nemgan.seeding import derive, numpy_generator
+from nemgan.storage import plain
+
+Array = NDArray[Any]
+Float = NDArray[np.float64]
+Int = NDArray[np.int64]
+MOST = 20_000
+"""Samples among which labels spread; of more, a random draw, whose own error the intervals then hold."""
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Estimated masses ``(M,)`` and their intervals ``(M, 2)``."""
+
+    masses: Float
+    interval: Float
+
+
+@dataclass(frozen=True, eq=False)
+class Prevalence:
+    """What ``estimate_priors`` found.
+
+    Attributes:
+        classes: name of each mass: the labels' classes, or cluster numbers without labels.
+        masses, interval: the best estimate at hand ``(M,)``: from the few labels, else from none.
+        zero_labels: from connectedness alone. Where there are as many clusters as classes, labels say which is which
+            and nothing else; otherwise by cluster, from the largest, with a length of its own.
+        few_labels: from labels spread among the samples, corrected for their mix; None without labels.
+        counting: share of each class among the labels themselves, with Wilson's intervals, which hold only for labels
+            drawn at random; None without labels.
+        n_samples, n_labels: how many were used; level: of the intervals.
+        agreement: 1 − half the mean L1 distance between the restarts' zero-label masses, in [0, 1].
+        confidence: of each restart that was used, see ``NEMGANClusterer.confidence_``. One on which neighbours disagree
+            more than twice as much as on the best is left out, which needs no labels.
+    """
+
+    classes: tuple[Any, ...]
+    zero_labels: Shares
+    few_labels: Shares | None
+    counting: Shares | None
+    n_samples: int
+    n_labels: int
+    level: float
+    agreement: float
+    confidence: tuple[float, ...]
+
+    @property
+    def masses(self) -> Float:
+        return (self.few_labels or self.zero_labels).masses
+
+    @property
+    def interval(self) -> Float:
+        return (self.few_labels or self.zero_labels).interval
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        found: dict[str, Any] = plain(asdict(self))
+        return {
+            "classes": found.pop("classes"),
+            "masses": plain(self.masses),
+            "interval": plain(self.interval),
+            **found,
+        }
+
+
+def estimate_priors(
+    X: ArrayLike,
+    y: ArrayLike | None = None,
+    *,
+    unlabelled: ArrayLike | None = None,
+    n_clusters: int | None = None,
+    restarts: int = 3,
+    level: float = 0.95,
+    n_bootstrap: int = 200,
+    random_state: int = 0,
+    **clusterer: Any,
+) -> Prevalence:
+    """Masses of the classes or clusters of X, or, under label shift, of ``unlabelled``.
+
+    Args:
+        X: samples as ``NEMGANClusterer.fit`` takes them.
+        y: labels ``(N,)``, −1 where unknown; none is needed. Class-balanced labels are as good as random ones.
+        unlabelled: other samples of the same kinds in another mix, whose masses are wanted instead of those of X.
+        n_clusters: by default the number of classes in y.
+        restarts: clusterings from different seeds; intervals hold what they disagree on.
+        level: of the intervals.
+        n_bootstrap: draws of labels and samples.
+        clusterer: further parameters of ``NEMGANClusterer``.
+
+    Raises:
+        ValueError: bad data or parameters; one labelled class only; neither labels nor ``n_clusters``.
+    """
+    if restarts < 1 or n_bootstrap < 20 or not 0.5 <= level < 1:
+        raise ConfigError(
+            f"restarts={restarts}, n_bootstrap={n_bootstrap}, level={level:g}: give at least 1, 20 and .5, level < 1"
+        )
+    n = len(X)  # type: ignore[arg-type]
+    codes, classes = encode(y, n) if y is not None else (np.full(n, -1, np.int64), np.empty(0))
+    m = n_clusters or len(classes)
+    if m < 2 or len(classes) == 1:
+        raise ConfigError("cannot tell kinds apart: give n_clusters=2 or more, or labels of at least two classes")
+    fits = [
+        NEMGANClusterer(m, generate=False, random_state=derive(random_state, "restart", i) % 2**31, **clusterer).fit(X)
+        for i in range(restarts)
+    ]
+    worst = 2 * (1 - max(fit.confidence_ for fit in fits)) + 1e-4
+    fits = [fit for fit in fits if 1 - fit.confidence_ <= worst] or fits  # who lost its way is left out, without labels
+    fits.sort(key=lambda fit: -fit.confidence_)
+    zero, apart, posteriors = _zero(fits, X, unlabelled, level, n_bootstrap, random_state)
+    few = counted = None
+    if len(classes):
+        few = _few(fits, X, codes, len(classes), unlabelled, level, n_bootstrap, random_state)
+        counts = np.bincount(codes[codes >= 0], minlength=len(classes))
+        counted = Shares(counts / counts.sum(), prevalence.wilson(counts))
+        if len(classes) == m:
+            zero = _named(zero, posteriors, codes)
+    return Prevalence(
+        classes=tuple(classes.tolist()) if len(classes) else tuple(range(m)),
+        zero_labels=zero,
+        few_labels=few,
+        counting=counted,
+        n_samples=n if unlabelled is None else len(unlabelled),  # type: ignore[arg-type]
+        n_labels=int((codes >= 0).sum()),
+        level=level,
+        agreement=1 - apart / 2,
+        confidence=tuple(fit.confidence_ for fit in fits),
+    )
+
+
+def _zero(
+    fits: Sequence[NEMGANClusterer], X: ArrayLike, other: ArrayLike | None, level: float, times: int, seed: int
+) -> tuple[Shares, float, Float]:
+    """The zero-label estimate, the mean L1 distance between restarts, and the first one's posterior on X."""
+    rng = numpy_generator(seed, "priors", "data")
+    first = fits[0].predict_proba(X)
+    points, draws = [], []
+    for fit in fits:
+        own = fit.predict_proba(X)
+        order = linear_sum_assignment(first.T @ own, maximize=True)[1]  # number clusters as the first restart does
+        own = own[:, order]
+        if other is None:
+            points.append(own.mean(0))
+            draws.append(prevalence.data_bootstrap(own, times, rng))
+            continue
+        trained, shifted = np.maximum(own.mean(0), 1e-6), fit.predict_proba(other)[:, order]
+        points.append(prevalence.em(shifted, trained))
+        draws.append(
+            np.stack([prevalence.em(shifted, trained, rng.standard_exponential(len(shifted))) for _ in range(times)])
+        )
+    stacked = np.stack(points)
+    spread, apart = None, 0.0
+    if len(fits) > 1:
+        factor = float(student.ppf(0.5 + level / 2, len(fits) - 1) / student.ppf(0.5 + level / 2, 1000))
+        spread = stacked.std(0, ddof=1) * factor
+        apart = float(np.mean([np.abs(a - b).sum() for i, a in enumerate(stacked) for b in stacked[:i]]))
+    mean = stacked.mean(0)
+    around = np.concatenate([draw - point for draw, point in zip(draws, points, strict=True)]) + mean
+    return Shares(mean, prevalence.interval(mean, around, level, spread)), apart, first
+
+
+def _named(zero: Shares, posterior: Float, codes: Int) -> Shares:
+    """The zero-label shares in the order of the classes that labels match the clusters to."""
+    votes = np.zeros((posterior.shape[1], posterior.shape[1]))
+    np.add.at(votes, codes[codes >= 0], posterior[codes >= 0])
+    order = linear_sum_assignment(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), maximize=True)[1]
+    return Shares(zero.masses[order], zero.interval[order])
+
+
+def _few(
+    fits: Sequence[NEMGANClusterer],
+    X: ArrayLike,
+    codes: Int,
+    n_classes: int,
+    other: ArrayLike | None,
+    level: float,
+    times: int,
+    seed: int,
+) -> Shares:
+    """The few-label estimate: mean over restarts, interval from draws of labels and samples in all of them."""
+    rng = numpy_generator(seed, "priors", "labels")
+    known = np.flatnonzero(codes >= 0)
+    points, draws = [], []
+    for fit in fits:
+        features = _features(fit, X)
+        if other is None:
+            rest = np.flatnonzero(codes < 0)
+            spare = max(MOST - len(known), 1)
+            keep = rest if len(rest) <= spare else rng.choice(rest, spare, replace=False)
+            nodes, among = features[np.concatenate([known, keep])], np.arange(len(known) + len(keep))
+            if len(keep) < len(rest):  # a draw: labelled samples no longer stand for their share
+                among = among[len(known) :]
+        else:
+            target = _features(fit, other)
+            keep = np.arange(len(target)) if len(target) <= MOST else rng.choice(len(target), MOST, replace=False)
+            nodes, among = np.concatenate([features[known], target[keep]]), len(known) + np.arange(len(keep))
+        at = np.arange(len(known))
+        k = min(10, max(5, len(nodes) // 40))  # few samples: more neighbours would reach into other kinds
+        reach = prevalence.spread(nearest(nodes, k)[0], at)
+        y = codes[known]
+        points.append(prevalence.few_labels(reach, at, y, n_classes, among))
+        each = max(times // len(fits), 20)
+        draws += [prevalence.few_labels(reach, at, y, n_classes, among, draw) for draw in rng.spawn(each)]
+    mean = np.mean(points, 0)
+    return Shares(mean, prevalence.interval(mean, np.stack(draws), level))
+
+
+def _features(fit: NEMGANClusterer, X: ArrayLike) -> NDArray[np.float32]:
+    """Features of samples in h, ``(N, F)``."""
+    found = ask(fit.model_, fit._layout.to_model(fit._validate(X)), "features")
+    return np.asarray(found, np.float32)
+
+
+def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
+    """Label of each sample named in ``ids``, None where ``path``, a CSV of ``id,label`` lines, has none for it.
+
+    A first line that says ``id`` is a heading.
+
+    Raises:
+        DataError: an unreadable file, a line of another form, an id that matches no sample or comes twice.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            lines = [line for line in csv.reader(file) if line]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"cannot read {path} ({error}): give a CSV of id,label lines") from None
+    if lines and lines[0][0].strip().lower() in ("id", "file", "row"):
+        lines = lines[1:]
+    place = {name: i for i, name in enumerate(ids)}
+    found: list[str | None] = [None] * len(ids)
+    seen: set[str] = set()
+    for line in lines:
+        if len(line) != 2:
+            raise DataError(f"{path}: {','.join(line)!r} is not id,label: give two columns")
+        name, label = line[0].strip(), line[1].strip()
+        if name not in place:
+            raise DataError(f"{path}: id {name!r} matches no sample; ids look like {', '.join(ids[:3])}")
+        if name in seen:
+            raise DataError(f"{path}: id {name!r} comes twice: keep one line")
+        seen.add(name)
+        found[place[name]] = label
+    if not seen:
+        raise DataError(f"{path} has no labels: give id,label lines")
+    return found
+
+
+def priors_of(
+    source: str,
+    labels: Path | None = None,
+    unlabelled: str | None = None,
+    *,
+    n_clusters: int | None = None,
+    restarts: int = 3,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """``estimate_priors`` of data by name or path, with labels from a CSV, as JSON values (``nemgan priors``).
+
+    The labels a data set has of its own are not looked at.
+
+    Raises:
+        NemganError: data or labels that cannot be read, or do not fit.
+    """
+    x, ids, classes = _read(source)
+    y = read_labels(labels, ids) if labels is not None else None
+    target = _read(unlabelled, x.shape[1:])[0] if unlabelled is not None else None
+    found = estimate_priors(
+        x,
+        None if y is None else np.array(y, object),
+        unlabelled=target,
+        n_clusters=n_clusters or (classes if y is None else None),
+        restarts=restarts,
+        random_state=seed,
+    )
+    return {"data": unlabelled or source, **found.to_dict()}
+
+
+def _read(source: str, shape: tuple[int, ...] | None = None) -> tuple[Array, list[str], int | None]:
+    """Samples, their ids and, for a named set, its number of classes. Images come channels first, as layouts know."""
+    from nemgan.data import catalog, files
+
+    if source not in catalog.names():
+        x, ids = files.read(Path(source), shape)
+        return x, ids, None
+    data = catalog.load(source, seed=0, download=True).train
+    return data.x, [str(i) for i in range(len(data))], data.n_classes

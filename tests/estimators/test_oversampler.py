@@ -1,0 +1,126 @@
+"""The over-sampler: imbalanced-learn's contract, images, found clusters, and originals that stay as they were."""
+
+from __future__ import annotations
+
+import builtins
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nemgan.errors import MissingExtra
+
+QUICK: dict[str, Any] = {"max_steps": 10}
+
+
+def test_says_which_extra_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    real = builtins.__import__
+
+    def refuse(name: str, *rest: Any, **more: Any) -> Any:
+        if name.startswith("imblearn"):
+            raise ImportError(name)
+        return real(name, *rest, **more)
+
+    monkeypatch.delitem(sys.modules, "nemgan.estimators.oversampler", raising=False)
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    import nemgan.estimators
+
+    with pytest.raises(MissingExtra, match=r"imbalanced-learn.*nemgan\[imbalanced\]"):
+        _ = nemgan.estimators.NEMGANOverSampler
+
+
+def data(seed: int = 0) -> tuple[Any, Any]:
+    rng = np.random.default_rng(seed)
+    x = np.concatenate([rng.normal(0, 1, (40, 2)), rng.normal(8, 0.5, (8, 2))]).astype(np.float32)
+    return x, np.repeat(["many", "few"], [40, 8])
+
+
+@pytest.mark.parametrize(
+    ("strategy", "few"), [("auto", 40), ("minority", 40), (0.5, 20), ({"few": 11}, 11), (lambda y: {"few": 9}, 9)]
+)
+def test_strategies(strategy: Any, few: int) -> None:
+    pytest.importorskip("imblearn")
+    from nemgan.estimators import NEMGANOverSampler
+
+    x, y = data()
+    sampler = NEMGANOverSampler(sampling_strategy=strategy, **QUICK)
+    x_all, y_all = sampler.fit_resample(x, y)
+    assert (x_all[:48] == x).all() and (y_all[:48] == y).all()
+    assert x_all.dtype == x.dtype and y_all.dtype == y.dtype and x_all.shape == (40 + few, 2)
+    assert (y_all[48:] == "few").all()
+    again, _ = sampler.fit_resample(x, y)
+    assert (again == x_all).all()
+
+
+def test_new_samples_are_of_their_class() -> None:
+    pytest.importorskip("imblearn")
+    from nemgan.estimators import NEMGANOverSampler
+
+    x, y = data()
+    x_all, _ = NEMGANOverSampler().fit_resample(x, y)
+    new = x_all[48:]
+    assert (np.linalg.norm(new - 8, axis=1) < np.linalg.norm(new, axis=1)).mean() > 0.7
+
+
+def test_minus_one_is_a_class_like_another() -> None:
+    pytest.importorskip("imblearn")
+    from nemgan.estimators import NEMGANOverSampler
+
+    x, y = data()
+    _, y_all = NEMGANOverSampler(**QUICK).fit_resample(x, np.where(y == "few", -1, 1))
+    assert (y_all == -1).sum() == 40
+
+
+@pytest.mark.parametrize("layout", ["last", "first"])
+def test_images(layout: str) -> None:
+    pytest.importorskip("imblearn")
+    from nemgan.estimators import NEMGANOverSampler
+
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 256, (24, 8, 8, 1)).astype(np.uint8)
+    x = x if layout == "last" else x.transpose(0, 3, 1, 2)
+    x_all, y_all = NEMGANOverSampler(**QUICK).fit_resample(x, np.repeat([0, 1], [18, 6]))
+    assert x_all.shape == (36, *x.shape[1:]) and x_all.dtype == np.uint8 and (x_all[:24] == x).all()
+    assert np.bincount(y_all).tolist() == [18, 18]
+
+
+def test_balances_clusters_it_finds() -> None:
+    pytest.importorskip("imblearn")
+    from nemgan.estimators import NEMGANOverSampler
+
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.normal(0, 0.7, (45, 2)), rng.normal(12, 0.7, (15, 2))])
+    sampler = NEMGANOverSampler(n_clusters=2, settings={"gan.steps": 20})
+    x_all, found = sampler.fit_resample(x)
+    assert np.bincount(found).tolist() == [45, 45] and (x_all[:60] == x).all()
+    assert (found[:60] == np.repeat([0, 1], [45, 15])).all()
+
+
+def test_in_a_pipeline_and_on_tables() -> None:
+    pytest.importorskip("imblearn")
+    pandas = pytest.importorskip("pandas")
+    from imblearn.pipeline import make_pipeline
+    from sklearn.linear_model import LogisticRegression
+
+    from nemgan.estimators import NEMGANOverSampler
+
+    x, y = data()
+    table = pandas.DataFrame(x, columns=["a", "b"])
+    x_all, y_all = NEMGANOverSampler(**QUICK).fit_resample(table, pandas.Series(y, name="kind"))
+    assert list(x_all.columns) == ["a", "b"] and x_all.dtypes.tolist() == table.dtypes.tolist() and y_all.name == "kind"
+    assert make_pipeline(NEMGANOverSampler(**QUICK), LogisticRegression()).fit(x, y).score(x, y) > 0.9
+
+
+def test_refuses() -> None:
+    pytest.importorskip("imblearn")
+    from nemgan.estimators import NEMGANOverSampler
+
+    x, y = data()
+    for strategy, labels, words in [
+        ("auto", np.zeros(48), "1 class"),
+        ({"none": 99}, y, "none"),
+        ({"few": 3}, y, "greater or equal"),
+    ]:
+        with pytest.raises(ValueError, match=words):
+            NEMGANOverSampler(sampling_strategy=strategy, **QUICK).fit_resample(x, labels)

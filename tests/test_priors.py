@@ -1,0 +1,110 @@
+"""How many of each: from Python and on the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from typer.testing import CliRunner
+
+from nemgan.cli import app
+from nemgan.errors import NemganError
+from nemgan.priors import Prevalence, estimate_priors, read_labels
+
+
+def blobs(sizes: tuple[int, ...], seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.repeat(np.arange(len(sizes)), sizes))
+    return (rng.normal(0, 0.7, (len(y), 2)) + 8 * y[:, None]).astype(np.float32), y
+
+
+def hidden(y: NDArray[np.int64], each: int) -> NDArray[np.int64]:
+    """``each`` labels a class, −1 elsewhere."""
+    shown = np.full(len(y), -1)
+    for c in np.unique(y):
+        at = np.flatnonzero(y == c)[:each]
+        shown[at] = c
+    return shown
+
+
+@pytest.fixture(scope="module")
+def found() -> Prevalence:
+    x, y = blobs((160, 40))
+    return estimate_priors(x, hidden(y, 5), restarts=2)
+
+
+def test_few_labels_correct_what_counting_cannot(found: Prevalence) -> None:
+    truth = np.array([0.8, 0.2])
+    assert found.counting is not None and found.counting.masses.tolist() == [0.5, 0.5]
+    for shares in (found.few_labels, found.zero_labels):
+        assert shares is not None
+        np.testing.assert_allclose(shares.masses, truth, atol=0.03)
+        assert (shares.interval[:, 0] <= truth).all() and (truth <= shares.interval[:, 1]).all()
+        assert np.ptp(shares.interval, axis=1).max() < 0.3
+    assert (found.masses == found.few_labels.masses).all() and found.classes == (0, 1)  # type: ignore[union-attr]
+    assert found.n_labels == 10 and found.n_samples == 200 and found.agreement > 0.9
+    assert json.loads(json.dumps(found.to_dict()))["few_labels"]["masses"] == found.masses.tolist()
+
+
+def test_zero_labels_are_numbered_from_the_largest_and_no_label_reaches_them(found: Prevalence) -> None:
+    x, y = blobs((160, 40))
+    alone = estimate_priors(x, n_clusters=2, restarts=2)
+    assert alone.few_labels is None and alone.counting is None
+    np.testing.assert_allclose(alone.masses, found.zero_labels.masses)
+    swapped = estimate_priors(x, hidden(1 - y, 5), restarts=2)
+    np.testing.assert_allclose(swapped.zero_labels.masses, found.zero_labels.masses[::-1])
+
+
+def test_another_mix_than_that_of_the_labels() -> None:
+    x, y = blobs((60, 60))
+    other, _ = blobs((50, 250), seed=1)
+    shift = estimate_priors(x, hidden(y, 8), unlabelled=other, restarts=1)
+    for shares in (shift.few_labels, shift.zero_labels):
+        assert shares is not None
+        np.testing.assert_allclose(shares.masses, [1 / 6, 5 / 6], atol=0.05)
+    assert shift.n_samples == 300
+
+
+def test_refuses() -> None:
+    x, y = blobs((20, 20))
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({}, "n_clusters"),
+        ({"y": np.where(y == 0, 0, -1)}, "two classes"),
+        ({"n_clusters": 2, "restarts": 0}, "restarts=0"),
+        ({"n_clusters": 2, "preset": "no"}, "preset"),
+    ]
+    for more, words in cases:
+        with pytest.raises(NemganError, match=words):
+            estimate_priors(x, **more)
+
+
+def test_command(tmp_path: Path) -> None:
+    x, y = blobs((60, 20))
+    np.save(tmp_path / "x.npy", x)
+    shown = hidden(y, 5)
+    lines = [f"{i},{'big' if c == 0 else 'small'}" for i, c in enumerate(shown.tolist()) if c >= 0]
+    (tmp_path / "few.csv").write_text("\n".join(["id,label", *lines]) + "\n")
+    words = ["priors", str(tmp_path / "x.npy"), "--labels", str(tmp_path / "few.csv"), "--restarts", "1"]
+    table = CliRunner().invoke(app, words)
+    assert table.exit_code == 0, table.output
+    assert "few labels" in table.output and "counting the labels" in table.output and "small" in table.output
+    said = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
+    assert said["classes"] == ["big", "small"] and abs(said["masses"][0] - 0.75) < 0.05
+    bare = CliRunner().invoke(app, ["priors", str(tmp_path / "x.npy")])
+    assert bare.exit_code == 2 and "n_clusters" in bare.output
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("9,a\n", "matches no sample"), ("0,a\n0,b\n", "twice"), ("0\n", "two columns"), ("", "no labels")],
+)
+def test_bad_label_files(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "few.csv").write_text(text)
+    with pytest.raises(NemganError, match=words):
+        read_labels(tmp_path / "few.csv", ["0", "1"])
+    with pytest.raises(NemganError, match="cannot read"):
+        read_labels(tmp_path / "none.csv", ["0"])
