@@ -35,11 +35,15 @@ class Consensus:
         votes: share of the merges that put a sample into a cluster ``(N, M)``, rows summing to one.
         agreement: mean share of samples that two merges put alike, clusters matched, in (0, 1].
         cost: mean cost of the merges that voted.
+        graph: neighbour weights ``(modes, modes)`` between the parts of the partition whose merge is most typical.
+        sizes: masses of those parts ``(modes,)``.
     """
 
     votes: Float
     agreement: float
     cost: float
+    graph: Float
+    sizes: Float
 
 
 def consensus(
@@ -65,17 +69,21 @@ def consensus(
     Returns:
         The votes of the largest family of like merges: all of them where fewer than three are alike.
     """
-    found, costs = [], []
+    found, costs, graphs_of, sizes_of = [], [], [], []
     for _ in range(runs):
         start = int(rng.integers(2**31))
         part = KMeans(modes, n_init=1, max_iter=50, random_state=start).fit(points).labels_.astype(np.int64)
+        graphs_of.append(
+            sum((mode_graph(part, i, modes, w) for i, w in graphs), np.zeros((modes, modes))) / len(graphs)
+        )
+        sizes_of.append(np.bincount(part, minlength=modes) / len(part))
         result = merge(
-            sum((mode_graph(part, i, modes, w) for i, w in graphs), np.zeros((modes, modes))) / len(graphs),
-            np.bincount(part, minlength=modes) / len(part),
+            graphs_of[-1],
+            sizes_of[-1],
             n_clusters,
             masses=masses,
             unary=label_costs(part[labelled], labels, modes, n_clusters) if len(labelled) else None,
-            chains=64,
+            chains=64 if n_clusters < 8 else 192,
             rng=rng,
         )
         found.append(result.groups[part])
@@ -93,7 +101,8 @@ def consensus(
         named[centre] = found
     votes = np.stack([(named[centre, voters] == k).mean(0) for k in range(n_clusters)], 1)
     pairs = alike[~np.eye(runs, dtype=bool)]
-    return Consensus(votes, float(pairs.mean()) if runs > 1 else 1.0, float(np.mean(np.array(costs)[voters])))
+    agreement = float(pairs.mean()) if runs > 1 else 1.0
+    return Consensus(votes, agreement, float(np.mean(np.array(costs)[voters])), graphs_of[centre], sizes_of[centre])
 
 
 def rename(clusters: Int, like: Int, n_clusters: int) -> Int:

@@ -41,8 +41,8 @@ def evidence(graph: Float, sizes: Float, most: int, rng: np.random.Generator) ->
     """The evidence for 2 … ``most`` clusters, fewer where there are not twice as many micro-modes.
 
     Args:
-        graph: symmetric neighbour weights ``(K, K)`` of total 1 (``merging.mode_graph``); empty micro-modes are left out.
-        sizes: mass of each micro-mode ``(K,)``.
+        graph: symmetric neighbour weights ``(K, K)`` of total 1 (``merging.mode_graph``).
+        sizes: mass of each micro-mode ``(K,)``; empty ones are left out.
     """
     used = np.flatnonzero(sizes > 0)
     graph, sizes = graph[np.ix_(used, used)], sizes[used]

@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nemgan.counting import Count
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import ConfigError, DataError
 from nemgan.evaluation import clustering, modes
@@ -156,7 +157,9 @@ def evaluate(
         mode_purities=_means(right, drawn, n_clusters) if right is not None else None,
         mode_diversity=fidelity[0].diversity_by_cluster if judge is not None and fidelity and modal else None,
         generated_vs_found_l1=float(np.abs(fake_found - found_masses).sum()),
-        confidence=_confidence(model),
+        confidence=_number(model, "confidence"),
+        agreement=_number(model, "agreement"),
+        counts=_counts(model),
         assigns_by=model.assigns_by,
         has_modes=model.has_modes,
         metrics=_full_names(known, len(test), n_generated, judge),
@@ -165,10 +168,16 @@ def evaluate(
     )
 
 
-def _confidence(model: Model) -> float | None:
-    """What the model says of its own certainty, where it has an attribute ``confidence`` that is a number by now."""
-    value = float(getattr(model, "confidence", float("nan")))
+def _number(model: Model, name: str) -> float | None:
+    """What the model says of its own certainty, where it has such an attribute and that is a number by now."""
+    value = float(getattr(model, name, float("nan")))
     return value if np.isfinite(value) else None
+
+
+def _counts(model: Model) -> tuple[Count, ...]:
+    """The model's evidence for each number of clusters, where it has any."""
+    rows = getattr(model, "counts", torch.zeros(0, 3)).tolist()
+    return tuple(Count(int(m), joined, split) for m, joined, split in rows if m == m)
 
 
 def _by_class(prior: Array, of_cluster: Array | None, n_classes: int) -> Array:
@@ -242,6 +251,7 @@ def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None) -> d
         "and mean Fréchet distance within clusters (icfd), of generated and test samples, by extractor",
         "modes": "modes of the data that generated samples cover, KL(generated ‖ true) in nats, share within 3 sigma",
         "judge_accuracy": f"accuracy of the independent classifier, {where}",
+        "agreement": "share of training samples that two merges of different partitions put alike, mean (no labels)",
         "confidence": "share of the clustering's entropy on which neighbouring training samples agree (no labels)",
         "seconds": "seconds of training",
         "steps": "steps of training, all stages",

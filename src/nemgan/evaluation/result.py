@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from nemgan.counting import Count
 from nemgan.errors import CheckpointError
 
 Numbers = tuple[float, ...]
@@ -149,6 +150,10 @@ class Result:
     modes: Modes | None = None
     assigns_by: str = ""
     """How the model assigns clusters to data."""
+    agreement: float | None = None
+    """Mean share of training samples that two of the merges put alike; no labels are used."""
+    counts: tuple[Count, ...] = ()
+    """Evidence for each number of clusters, without labels."""
     has_modes: bool = True
     """Whether the model generates from one cluster at a time; where not, nothing here is by mode."""
     schema_version: Literal[1] = 1

@@ -24,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nemgan.consensus import Consensus, consensus
+from nemgan.counting import evidence
 from nemgan.data.augment import fitting
 from nemgan.data.neighbours import flatten, local_weights, nearest, project
 from nemgan.data.pool import Pool
@@ -199,6 +200,7 @@ class Connection:
         """Step 2: the clusters of the samples, by vote of several merges; ``scratch["votes"]`` (N, M)."""
         model, pool, scratch = self.model, self.pool, self.model.scratch
         self.look(rng)
+        draw = np.random.default_rng(int(torch.randint(2**62, (1,), generator=rng, device=rng.device)))
         found = consensus(
             project(self.over_pool(model.inverter.features).cpu().numpy()),
             [(scratch[f"{s}_neighbours"].cpu().numpy(), scratch[f"{s}_weights"].cpu().numpy()) for s in self.sources],
@@ -208,10 +210,12 @@ class Connection:
             labels=pool.labels.cpu().numpy(),
             modes=self.parts(),
             runs=self.settings.partitions,
-            rng=np.random.default_rng(int(torch.randint(2**62, (1,), generator=rng, device=rng.device))),
+            rng=draw,
         )
         scratch["votes"] = torch.from_numpy(found.votes).float().to(pool.device)
         model.agreement.fill_(found.agreement)
+        for row, count in enumerate(evidence(found.graph, found.sizes, len(model.counts) + 1, draw)):
+            model.counts[row] = torch.tensor([count.m, count.joined, count.split])
         return found
 
     def merge(self, rng: torch.Generator) -> Mapping[str, object]:

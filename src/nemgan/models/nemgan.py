@@ -53,6 +53,7 @@ class NEMGAN(Model):
         groups: cluster of each latent mode ``(K,)``.
         confidence: share of the assignment's entropy on which neighbours agree, in (−∞, 1]; NaN before it is measured.
         agreement: mean share of samples that two merges put alike (``consensus``), in (0, 1]; NaN before a merge.
+        counts: evidence for each number of clusters up to M + 3, rows (m, joined, split) of ``counting.Count``.
     """
 
     conditions = Conditions(True, True, True)
@@ -99,9 +100,11 @@ class NEMGAN(Model):
         self.groups: Tensor
         self.confidence: Tensor
         self.agreement: Tensor
+        self.counts: Tensor
         self.register_buffer("groups", torch.arange(self.n_modes) % n_clusters)
         self.register_buffer("confidence", torch.tensor(float("nan")))
         self.register_buffer("agreement", torch.tensor(float("nan")))
+        self.register_buffer("counts", torch.full((n_clusters + 2, 3), float("nan")))
         if self.known is not None:
             shares = torch.from_numpy(self.known).float()[self.groups]
             self.prior.set(shares / torch.bincount(self.groups)[self.groups])

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from nemgan.counting import suggest
 from nemgan.evaluation.result import Result
 
 EMPTY = 0.01
@@ -13,6 +14,9 @@ EMPTY = 0.01
 PART = 0.2
 """Share of a cluster that makes a second class a part of it, and of a class that makes a second cluster hold it."""
 LOW_CONFIDENCE, LOW_PURITY, LOW_DIVERSITY, LOW_JUDGE, FAR = 0.7, 0.9, 0.5, 0.95, 0.1
+LOW_AGREEMENT = 0.9
+CLEARLY = 1.2
+"""Times by which the evidence for another number of clusters must exceed that for the one asked for."""
 
 
 class Finding(NamedTuple):
@@ -32,7 +36,14 @@ def percent(value: float) -> str:
 
 def diagnose(result: Result) -> list[Finding]:
     """Remarks on ``result``, those that ask for attention first; never empty."""
-    found = [*_empty(result), *_merged_and_split(result), *_certainty(result), *_generated(result), *_masses(result)]
+    found = [
+        *_empty(result),
+        *_merged_and_split(result),
+        *_certainty(result),
+        *_number_of_clusters(result),
+        *_generated(result),
+        *_masses(result),
+    ]
     if not any(finding.level == "look" for finding in found):
         checked = "empty, merged, split, impure or collapsed" if result.acc is not None else "empty or far off its mass"
         found.append(Finding("good", "Nothing stands out", f"No mode is {checked}."))
@@ -85,7 +96,29 @@ def _merged_and_split(result: Result) -> list[Finding]:
     ]
 
 
+def _number_of_clusters(result: Result) -> list[Finding]:
+    """Whether the neighbour graph speaks for another number of clusters."""
+    by_m = {count.m: count for count in result.counts}
+    best = suggest(list(result.counts))
+    ours = by_m.get(result.n_clusters)
+    if best is None or ours is None or best == result.n_clusters or by_m[best].ratio < CLEARLY * ours.ratio:
+        return []
+    few = "few" if best > result.n_clusters else "many"
+    text = (
+        f"{result.n_clusters} clusters may be too {few}: with {best} of them, splitting any one costs "
+        f"{by_m[best].ratio:.1f} times as much as telling the closest two apart, with {result.n_clusters} only "
+        f"{ours.ratio:.1f} times. Nothing was changed; try n_clusters={best}."
+    )
+    return [Finding("look", "Another number of clusters fits better", text)]
+
+
 def _certainty(result: Result) -> list[Finding]:
+    if result.agreement is not None and result.agreement < LOW_AGREEMENT:
+        text = (
+            f"Clusters found from different partitions of the data agree on {percent(result.agreement)} of the samples "
+            "only: another answer is nearly as good. Known masses, a few labels or more data would settle it."
+        )
+        return [Finding("look", "The clusters are not certain", text)]
     if result.confidence is None or result.confidence >= LOW_CONFIDENCE:
         return []
     text = (

@@ -76,6 +76,7 @@ def cards(result: Result) -> list[tuple[str, str, str]]:
         ("Prior error, L1", "prior_l1", "{:.3f}".format),
         ("Sampling shift, L1", "generated_vs_found_l1", "{:.3f}".format),
         ("Confidence", "confidence", "{:.2f}".format),
+        ("Agreement", "agreement", "{:.2f}".format),
         ("Training", "seconds", _duration),
         ("To accuracy .95", "seconds_to_acc_95", _duration),
         ("Steps", "steps", "{:,}".format),
