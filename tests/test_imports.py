@@ -27,6 +27,8 @@ FLOORS = {
     "prior": 1,
     "merging": 1,
     "prevalence": 1,
+    "consensus": 1.5,
+    "counting": 1.5,
     "latent": 2,
     "models": 3,
     "training": 4,

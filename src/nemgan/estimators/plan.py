@@ -12,6 +12,7 @@ from nemgan.merging import FEW
 from nemgan.models import catalog
 
 MODEL = "nemgan"
+SECTIONS = ("latent", "network", "conditions", "contrast", "connect", "gan")
 ENOUGH, PLENTY = 256, 1000
 """Samples from which on the clustering stages and the generator's are as long as in the preset."""
 LEAST, LEAST_GAN = 40, 200
@@ -41,10 +42,7 @@ def settings_for(
     given = dict(overrides or {})
     steps = _steps(build(defaults))
     for key in given:
-        if (
-            key.partition(".")[0] not in ("latent", "network", "conditions", "contrast", "connect", "gan")
-            or "." not in key
-        ):
+        if "." not in key or key.partition(".")[0] not in SECTIONS:
             raise ConfigError(f"settings has {key!r}: give dotted keys of the model such as 'gan.steps'")
     connected = "connect.steps" in steps or "contrast.steps" in steps
     if connected:  # the published presets are used as published
