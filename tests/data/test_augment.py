@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nemgan.data import catalog
-from nemgan.data.augment import Augmentation, fitting, mirror_ratio
+from nemgan.data.augment import Augmentation, fitting, mirror_ratio, view
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (5,)], ids=str)
@@ -39,3 +39,14 @@ def test_vectors_are_jittered_by_the_scale_of_their_neighbourhoods():
     x = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
     dense, sparse = fitting(x), fitting(x[:50])
     assert 0 < dense.jitter < sparse.jitter < 0.5
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_views_are_parts_of_the_image_in_range(channels):
+    x = torch.rand(6, channels, 32, 32)
+    rng = torch.Generator().manual_seed(0)
+    found = view(x, 20, rng)
+    assert found.shape == (6, channels, 20, 20) and found.min() >= 0 and found.max() <= 1
+    assert (view(x, 20, torch.Generator().manual_seed(0)) == found).all()
+    flat = view(torch.full((50, channels, 32, 32), 0.5), 20, rng)
+    assert flat.flatten(2).std(2).max() < 1e-6 and flat.std() > 0.01  # one colour stays one, but changes

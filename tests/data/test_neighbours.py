@@ -54,3 +54,14 @@ def test_flatten_standardises_vectors_and_survives_constant_columns():
     x = np.c_[np.arange(10.0), np.full(10, 3.0)].astype(np.float32)
     found = flatten(x)
     assert found[:, 0].std() == pytest.approx(1) and (found[:, 1] == 0).all()
+
+
+def test_cells_find_most_neighbours_of_many_points_and_their_true_distances():
+    points = np.random.default_rng(0).normal(size=(3000, 5)).astype(np.float32)
+    points[:40] = 9.0  # twins, more than a cell's share
+    wanted, _ = nearest(points, 10)
+    index, distance = nearest(points, 10, exact_to=100)
+    assert (index != np.arange(3000)[:, None]).all() and (np.diff(distance, axis=1) >= 0).all()
+    assert all(len(set(row)) == 10 for row in index.tolist())
+    assert distance == pytest.approx(np.linalg.norm(points[:, None] - points[index], axis=-1), abs=2e-2)
+    assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(wanted[40:], index[40:], strict=True)]) > 0.8

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nemgan.losses.adversarial import critic_loss, generator_loss, gradient_penalty, r1_penalty
-from nemgan.losses.connectivity import disagreement, imbalance
+from nemgan.losses.connectivity import contrast, disagreement, imbalance
 from nemgan.losses.inversion import latent_error, mode_binary_cross_entropy, mode_cross_entropy
 
 
@@ -64,3 +64,11 @@ def test_inversion_losses_by_hand():
     assert mode_cross_entropy(logits, mode).item() == pytest.approx(math.log(2))
     assert mode_binary_cross_entropy(logits, mode).item() == pytest.approx(math.log(2))
     assert latent_error(torch.zeros(2, 2), torch.ones(2, 2)) == 1
+
+
+def test_contrast_by_hand():
+    """Two images, views alike: exp(1/t) for the partner against it and two at right angles."""
+    z = torch.tensor([[1.0, 0.0], [0.0, 2.0], [3.0, 0.0], [0.0, 1.0]])
+    wanted = -math.log(math.exp(2) / (math.exp(2) + 2))
+    assert contrast(z, 0.5).item() == pytest.approx(wanted, abs=1e-5)
+    assert contrast(z[[0, 1, 3, 2]], 0.5) > contrast(z, 0.5)

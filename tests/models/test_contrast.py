@@ -1,0 +1,89 @@
+"""The contrastive inverter on stripes, lying or standing, anywhere: pixels mislead, features do not."""
+
+import numpy as np
+import pytest
+import torch
+
+from nemgan.data.dataset import Dataset
+from nemgan.data.pool import Pool
+from nemgan.errors import ConfigError
+from nemgan.evaluation.clustering import scores
+from nemgan.evaluation.evaluate import predict
+from nemgan.experiments.config import build
+from nemgan.models import catalog
+from nemgan.models.contrast import Contrast
+from nemgan.training.loop import train
+
+SHAPE, MASSES = (3, 16, 16), np.array([0.7, 0.3])
+SETTINGS = {
+    "contrast.steps": 120,
+    "contrast.batch": 64,
+    "contrast.fit_steps": 150,
+    "connect.partitions": 3,
+    "connect.micro_modes": 12,
+    "network.inverter_width": 8,
+    "latent.dim": 16,
+    "gan.steps": 3,
+    "gan.batch": 16,
+}
+
+
+def stripes(n: int = 500) -> Dataset:
+    rng = np.random.default_rng(0)
+    y = (np.arange(n) >= 0.7 * n).astype(np.int64)
+    wave = np.sin(np.arange(16) * rng.uniform(1.2, 2.2, (n, 1)) + rng.uniform(0, 6, (n, 1))) > 0
+    lying = np.repeat(wave[:, :, None], 16, 2)
+    mask = np.where((y == 0)[:, None, None], lying, lying.transpose(0, 2, 1))[:, None]
+    x = np.where(mask, 200, 50) + rng.uniform(-20, 20, (n, 3, 1, 1))
+    return Dataset(x.astype(np.uint8), y, ("lying", "standing"), "stripes")
+
+
+def made(prior: np.ndarray | None = MASSES, **more: object):
+    defaults = catalog.entry("nemgan").defaults("connected", SHAPE)
+    return catalog.create("nemgan", build({**SETTINGS, **more}, defaults), SHAPE, 2, prior, 0)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    data, model = stripes(), made()
+    train(model, Pool.of(data.unlabelled()), seed=0)
+    return data, model
+
+
+def test_clusters_are_the_stripes_directions_and_have_their_masses(trained):
+    data, model = trained
+    found = predict(model, data.x).argmax(1)
+    assert scores(data.y, found).acc > 0.9
+    assert np.bincount(found, minlength=2) / len(found) == pytest.approx(MASSES, abs=0.02)
+    assert model.masses().numpy() == pytest.approx(MASSES, abs=1e-4)
+    assert 0.5 < float(model.agreement) <= 1 and set(model.scratch) == {"own_neighbours", "own_weights", "votes"}
+
+
+def test_each_cluster_has_its_share_of_the_modes(trained):
+    _, model = trained
+    assert torch.bincount(model.groups).tolist() == [9, 3] or torch.bincount(model.groups).tolist() == [8, 4]
+    x, cluster = model.sample(20, torch.Generator().manual_seed(0), cluster=1)
+    assert x.shape == (20, *SHAPE) and (cluster == 1).all()
+
+
+def test_features_are_centred_directions(trained):
+    data, model = trained
+    with torch.no_grad():
+        features = model.features(model.encode(torch.from_numpy(data.x)))
+    assert features.norm(dim=1).numpy() == pytest.approx(features.shape[1] ** 0.5, rel=1e-4)
+
+
+def test_labels_that_are_known_are_kept(trained):
+    data, _ = trained
+    model = made(prior=None)
+    shown = np.where(np.arange(len(data)) % 25 == 0, 1 - data.y, -1)  # named the other way round
+    train(model, Pool.of(Dataset(data.x, shown, data.class_names, "few")), seed=0)
+    assert (predict(model, data.x).argmax(1) == 1 - data.y).mean() > 0.85
+
+
+def test_views_need_images_and_a_pooled_inverter():
+    with pytest.raises(ConfigError, match=r"network\.inverter_style=pooled"):
+        made(**{"network.inverter_style": "same"})
+    model = made()
+    assert isinstance(model.projector, torch.nn.Module)
+    assert [stage.name for stage in Contrast(model, Pool.of(stripes(40))).stages()] == ["contrast", "fit"]

@@ -1,0 +1,71 @@
+"""Votes of many merges: right where the data are clear, honest where they are not."""
+
+import numpy as np
+import pytest
+from scipy.optimize import linear_sum_assignment
+
+from nemgan.consensus import consensus, label_costs, rename
+from nemgan.data.neighbours import local_weights, nearest
+
+NONE = np.zeros(0, np.int64)
+
+
+def blobs(sizes, spread, seed=0):
+    rng = np.random.default_rng(seed)
+    y = np.repeat(np.arange(len(sizes)), sizes)
+    corners = 8 * np.stack([np.cos(2 * np.pi * np.arange(len(sizes)) / len(sizes)), np.arange(len(sizes))], 1)
+    return (corners[y] + rng.normal(0, spread, (len(y), 2))).astype(np.float32), y
+
+
+def vote(x, m, masses=None, labelled=NONE, labels=NONE, runs=4, modes=20, seed=0):
+    index, distance = nearest(x, 8)
+    graphs = [(index, local_weights(index, distance))]
+    rng = np.random.default_rng(seed)
+    return consensus(x, graphs, m, masses=masses, labelled=labelled, labels=labels, modes=modes, runs=runs, rng=rng)
+
+
+def accuracy(found, y):
+    table = np.zeros((found.max() + 1, y.max() + 1))
+    np.add.at(table, (found, y), 1)
+    return table[linear_sum_assignment(-table)].sum() / len(y)
+
+
+def test_clear_clusters_get_every_vote_whatever_their_masses():
+    x, y = blobs([300, 120, 30], 0.5)
+    found = vote(x, 3)
+    assert found.votes.shape == (450, 3) and found.votes.sum(1) == pytest.approx(1)
+    assert accuracy(found.votes.argmax(1), y) == 1 and found.agreement == 1 and found.cost < 0.01
+    assert found.graph.sum() == pytest.approx(1) and found.sizes.sum() == pytest.approx(1)
+
+
+def test_one_cloud_cut_in_three_is_not_agreed_upon():
+    x = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
+    assert vote(x, 3, runs=6).agreement < 0.9
+
+
+def test_known_masses_name_the_clusters():
+    x, y = blobs([300, 120, 30], 0.5)
+    masses = np.array([30, 300, 120]) / 450
+    assert (vote(x, 3, masses=masses).votes.argmax(1) == np.array([1, 2, 0])[y]).all()
+
+
+def test_labels_name_the_clusters_and_choose_between_cuts():
+    x, y = blobs([200, 200, 200, 200], 0.5)
+    two = np.array([1, 0, 1, 0])[y]
+    labelled = np.arange(0, 800, 20)
+    assert (vote(x, 2, labelled=labelled, labels=two[labelled]).votes.argmax(1) == two).all()
+
+
+def test_the_same_seed_votes_the_same():
+    x, _ = blobs([60, 40], 2.0)
+    assert (vote(x, 2, seed=3).votes == vote(x, 2, seed=3).votes).all()
+
+
+def test_renaming_undoes_any_permutation():
+    a = np.random.default_rng(0).integers(0, 4, 100)
+    assert (rename(np.array([2, 0, 3, 1])[a], a, 4) == a).all()
+
+
+def test_label_costs_by_hand():
+    costs = label_costs(np.array([0, 0, 1]), np.array([0, 1, 1]), 3, 2)
+    assert costs == pytest.approx(np.array([[1, 1], [1, 0], [0, 0]]) / 3)

@@ -1,0 +1,40 @@
+"""The evidence for the number of clusters, on graphs whose number is known."""
+
+import numpy as np
+import pytest
+
+from nemgan.counting import Count, evidence, pair_cut, suggest
+
+
+def graph(blocks, leak=0.004, seed=0):
+    """Micro-modes in blocks, each linked to two more of its block as on a ring, and a little to all others."""
+    k = sum(blocks)
+    block = np.repeat(np.arange(len(blocks)), blocks)
+    w = np.where(block[:, None] == block, 0.5, leak) * np.random.default_rng(seed).uniform(0.5, 1, (k, k))
+    w = w + w.T + np.eye(k)
+    return w / w.sum(), np.full(k, 1 / k)
+
+
+@pytest.mark.parametrize("blocks", [(10, 10), (12, 6, 4), (6, 6, 6, 6), (5, 5, 5, 5, 5)])
+def test_the_number_of_blocks_is_suggested(blocks):
+    counts = evidence(*graph(blocks), 7, np.random.default_rng(0))
+    assert [count.m for count in counts] == list(range(2, 8))
+    assert suggest(counts) == len(blocks)
+
+
+def test_no_number_is_suggested_where_there_are_no_clusters():
+    w = np.ones((20, 20)) + np.eye(20)
+    assert suggest(evidence(w / w.sum(), np.full(20, 0.05), 5, np.random.default_rng(0))) is None
+    assert suggest([]) is None
+
+
+def test_empty_micro_modes_say_nothing():
+    w, sizes = graph((6, 6))
+    padded = np.pad(w, ((0, 8), (0, 8)))
+    with_empty = evidence(padded, np.pad(sizes, (0, 8)), 3, np.random.default_rng(0))
+    assert with_empty == evidence(w, sizes, 3, np.random.default_rng(0))
+
+
+def test_pair_cut_by_hand():
+    assert pair_cut(3, 1, 1) == pytest.approx((1 / 4 + 1 / 2) / 2) and pair_cut(1, 0, 1) == 0
+    assert Count(2, 0.1, 0.4).ratio == pytest.approx(4)
