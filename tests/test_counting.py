@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nemgan.counting import Count, evidence, pair_cut, suggest
+from nemgan.counting import Count, evidence, fitting_better, pair_cut, suggest
 
 
 def graph(blocks, leak=0.004, seed=0):
@@ -38,3 +38,9 @@ def test_empty_micro_modes_say_nothing():
 def test_pair_cut_by_hand():
     assert pair_cut(3, 1, 1) == pytest.approx((1 / 4 + 1 / 2) / 2) and pair_cut(1, 0, 1) == 0
     assert Count(2, 0.1, 0.4).ratio == pytest.approx(4)
+
+
+def test_another_number_is_named_only_where_it_is_clearly_better():
+    counts = [Count(2, 0.1, 0.2), Count(3, 0.1, 0.23), Count(4, 0.1, 0.4)]
+    assert fitting_better(counts, 4) is None and fitting_better(counts, 2) == counts[2]
+    assert fitting_better(counts[:2], 2) is None and fitting_better(counts, 9) is None and fitting_better([], 2) is None

@@ -17,6 +17,9 @@ from nemgan.merging import merge
 
 Float = NDArray[np.float64]
 
+CLEARLY = 1.2
+"""Times by which the evidence for another number of clusters must exceed that for the one asked for."""
+
 
 @dataclass(frozen=True)
 class Count:
@@ -74,3 +77,12 @@ def suggest(counts: list[Count]) -> int | None:
     """The number of clusters with the most evidence; None where none is natural (no ratio above 1)."""
     best = max(counts, key=lambda count: count.ratio, default=None)
     return best.m if best and best.ratio > 1 else None
+
+
+def fitting_better(counts: list[Count], m: int) -> Count | None:
+    """The suggested number of clusters where the evidence for it is clearly more than for ``m``; None otherwise."""
+    found = {count.m: count for count in counts}
+    best = suggest(counts)
+    if best is None or best == m or m not in found or found[best].ratio < CLEARLY * found[m].ratio:
+        return None
+    return found[best]

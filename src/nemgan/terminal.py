@@ -29,6 +29,7 @@ def print_summary(record: Mapping[str, Any]) -> None:
         {
             "data": f"{record['data']}, {labels or 'no'} label{'s' if labels != 1 else ''} used",
             "clusters found": record["n_clusters"],
+            **_certainty(record),
             "masses learned" if record["prior"] == "learned" else "masses given": masses(learned),
             "masses true": masses(true) if true else "unknown",
             "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
@@ -37,6 +38,17 @@ def print_summary(record: Mapping[str, Any]) -> None:
             "time": f"{record['seconds']:.0f} s, {record['steps']} steps",
         }
     )
+
+
+def _certainty(record: Mapping[str, Any]) -> dict[str, str]:
+    """How sure the clusters and their number are, where the record says so; no labels are used for either."""
+    if record.get("agreement") is None:
+        return {}
+    from nemgan.counting import Count, fitting_better
+
+    best = fitting_better([Count(**count) for count in record.get("counts", ())], record["n_clusters"])
+    beside = f"; {best.m} clusters may fit better (see the report)" if best else ""
+    return {"how sure": f"partitions agree on {record['agreement']:.0%} of the samples{beside}"}
 
 
 def _of(fidelity: Mapping[str, Any]) -> str:

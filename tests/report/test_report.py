@@ -15,6 +15,7 @@ import pytest
 from made_up import CONFIG, UNLABELLED, record
 
 from nemgan import report
+from nemgan.counting import Count
 from nemgan.errors import CheckpointError
 from nemgan.evaluation.result import Fidelity, Modes
 from nemgan.report.charts import Line, line_chart, scatter, short, ticks
@@ -271,6 +272,8 @@ def test_merged_and_split_modes_are_named() -> None:
     [
         ({"found_masses": (0.004, 0.4, 0.596)}, "Clusters that are nearly empty"),
         ({"confidence": 0.5}, "Low confidence"),
+        ({"agreement": 0.7}, "The clusters are not certain"),
+        ({"counts": (Count(2, 0.1, 0.9), Count(3, 0.1, 0.2))}, "Another number of clusters fits better"),
         ({"mode_purities": (0.96, None, 0.6)}, "Modes that generate other classes too"),
         ({"mode_diversity": (0.2, None, 1.0)}, "Modes that generate nearly the same sample"),
         ({"judge_accuracy": 0.8}, "The judge errs"),

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from nemgan.counting import suggest
+from nemgan.counting import fitting_better
 from nemgan.evaluation.result import Result
 
 EMPTY = 0.01
@@ -15,8 +15,6 @@ PART = 0.2
 """Share of a cluster that makes a second class a part of it, and of a class that makes a second cluster hold it."""
 LOW_CONFIDENCE, LOW_PURITY, LOW_DIVERSITY, LOW_JUDGE, FAR = 0.7, 0.9, 0.5, 0.95, 0.1
 LOW_AGREEMENT = 0.9
-CLEARLY = 1.2
-"""Times by which the evidence for another number of clusters must exceed that for the one asked for."""
 
 
 class Finding(NamedTuple):
@@ -98,16 +96,15 @@ def _merged_and_split(result: Result) -> list[Finding]:
 
 def _number_of_clusters(result: Result) -> list[Finding]:
     """Whether the neighbour graph speaks for another number of clusters."""
-    by_m = {count.m: count for count in result.counts}
-    best = suggest(list(result.counts))
-    ours = by_m.get(result.n_clusters)
-    if best is None or ours is None or best == result.n_clusters or by_m[best].ratio < CLEARLY * ours.ratio:
+    best = fitting_better(list(result.counts), result.n_clusters)
+    if best is None:
         return []
-    few = "few" if best > result.n_clusters else "many"
+    few = "few" if best.m > result.n_clusters else "many"
+    ours = next(count.ratio for count in result.counts if count.m == result.n_clusters)
     text = (
-        f"{result.n_clusters} clusters may be too {few}: with {best} of them, splitting any one costs "
-        f"{by_m[best].ratio:.1f} times as much as telling the closest two apart, with {result.n_clusters} only "
-        f"{ours.ratio:.1f} times. Nothing was changed; try n_clusters={best}."
+        f"{result.n_clusters} clusters may be too {few}: with {best.m} of them, splitting any one costs "
+        f"{best.ratio:.1f} times as much as telling the closest two apart, with {result.n_clusters} only "
+        f"{ours:.1f} times. Nothing was changed; try n_clusters={best.m}."
     )
     return [Finding("look", "Another number of clusters fits better", text)]
 
