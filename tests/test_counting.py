@@ -17,8 +17,8 @@ def graph(blocks, leak=0.004, seed=0):
 
 @pytest.mark.parametrize("blocks", [(10, 10), (12, 6, 4), (6, 6, 6, 6), (5, 5, 5, 5, 5)])
 def test_the_number_of_blocks_is_suggested(blocks):
-    counts = evidence(*graph(blocks), 7, np.random.default_rng(0))
-    assert [count.m for count in counts] == list(range(2, 8))
+    counts = evidence(*graph(blocks), 6, np.random.default_rng(0))
+    assert [count.m for count in counts] == list(range(2, 7))
     assert suggest(counts) == len(blocks)
 
 
