@@ -42,6 +42,8 @@ from nemgan.networks import Inverter
 from nemgan.seeding import derive, isolated, numpy_generator, torch_generator
 
 RESULTS = Path(__file__).parent / "results" / "baselines.jsonl"
+USED = (("numpy", "scikit-learn", "torch"), ("numpy", "scikit-learn", "umap-learn"))
+"""Packages whose versions a record holds: without UMAP, and with it."""
 MOST = 20_000
 UMAP = {"n_neighbors": 15, "min_dist": 0.0, "n_components": 10}
 SHARE = 0.01
@@ -136,7 +138,7 @@ def measure(cell: Cell) -> dict:
         "n_train": min(len(splits.train), MOST),
         "n_test": len(splits.test),
         "labels_used": 0,
-        "versions": {name: version(name) for name in ("numpy", "scikit-learn", "umap-learn", "torch")},
+        "versions": {name: version(name) for name in USED[cell.model.startswith("umap")]},
     }
     if cell.model == "label-count":
         few = disclosed(splits, cell.seed)
