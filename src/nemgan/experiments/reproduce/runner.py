@@ -84,7 +84,7 @@ def _why(done: subprocess.CompletedProcess[str]) -> str:
     line = lines[-1].removeprefix("nemgan: ").removeprefix("error: ") if lines else f"exit status {done.returncode}"
     if " is not on disk" in line:
         return NO_DATA
-    return line.replace(str(Path.home()), "~").split(" (run folder: ")[0]
+    return line.replace(str(Path.home()), "~").split(" (run folder: ")[0].split(": saved in ")[0]
 
 
 def describe(cell: Cell, record: Record) -> str:
