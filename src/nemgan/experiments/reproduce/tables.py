@@ -138,7 +138,10 @@ def behind(ours: Group, others: Mapping[str, Group], *, sds: float = 0, figures:
             margin = sds * max(ours.sd(figure) or 0, group.sd(figure) or 0)
             if own <= other + margin:
                 problems.append(f"{label} of {name} {number(abs(other))}")
-    return "no: " + ", ".join(problems) if problems else "yes"
+    if problems:
+        return "no: " + ", ".join(problems)
+    missing = [name for name in others if name not in rivals]
+    return f"yes, but not run: {', '.join(missing)}" if missing else "yes"
 
 
 def fidelity(key: str, sign: int = 1) -> Figure:

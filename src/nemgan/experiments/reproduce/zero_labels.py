@@ -302,7 +302,7 @@ def _presets(store: Store, known: Mapping[str, Group], budget: str, seeds: Seque
             (data, f"preset {name}", *(group.text(key) for key in (*SCORES, "mode_purity", "seconds")), group.n)
         )
     data = next(iter(PRESETS.values()))
-    ours = known[data]
+    ours = store.group([Cell("nemgan", data, seed, KNOWN) for seed in seeds])
     rows.append((data, "ours", *(ours.text(key) for key in (*SCORES, "mode_purity", "seconds")), ours.n))
     limit = ", ".join(PRESET_STEPS[budget]) or "200,000 steps"
     return Table(
