@@ -121,8 +121,7 @@ def evaluate(
     fake_found = _shares(predict(model, fake).argmax(1), n_clusters)
     known = int(table.sum())
     own = ([OfJudge(judge)] if judge is not None else []) + ([Itself()] if test.kind == "vector" else [])
-    modal = getattr(model, "has_modes", True)  # whether it can draw from one cluster
-    pairs = _pairs(model, test, found, facts.seed) if modal and (own or extractors) else []
+    pairs = _pairs(model, test, found, facts.seed) if model.has_modes and (own or extractors) else []
     compared = [compare(each, splits, fake, pairs, facts.seed) for each in (*own, *extractors)]
     fidelity = tuple(each for each in compared if each is not None)
     return Result(
@@ -155,7 +154,7 @@ def evaluate(
         cluster_masses=_floats(prior),
         found_masses=_floats(found_masses),
         mode_purities=_means(right, drawn, n_clusters) if right is not None else None,
-        mode_diversity=fidelity[0].diversity_by_cluster if judge is not None and fidelity and modal else None,
+        mode_diversity=fidelity[0].diversity_by_cluster if judge is not None and fidelity and model.has_modes else None,
         generated_vs_found_l1=float(np.abs(fake_found - found_masses).sum()),
         confidence=_number(model, "confidence"),
         agreement=_number(model, "agreement"),

@@ -66,8 +66,7 @@ class Contrast(Connection):
         x = model.encode(self.pool.x[self.pool.draw(self.constants.batch, rng)])
         flip = self.colour or self.augment.flip
         views = torch.cat([view(x, self.side, rng, flip), view(x, self.side, rng, flip)])
-        if not views.is_contiguous(memory_format=torch.channels_last):
-            views = views.contiguous(memory_format=torch.channels_last)
+        views = views.contiguous(memory_format=torch.channels_last)
         loss = contrast(model.projector(model.inverter.trunk(views)), self.constants.temperature)
         return LossResult(loss, {"contrast": loss.detach()})
 
