@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
 
 from nemgan.errors import ConfigError
+from nemgan.layers import Conv2d, ConvTranspose2d, LeakyReLU
 
 
 class Dropout(nn.Module):
@@ -80,9 +81,9 @@ def trunk(
     if len(shape) == 1:
         hidden = 4 * width
         norm = [nn.BatchNorm1d(hidden)] if batch_norm else []
-        layers: list[nn.Module] = [wrap(nn.Linear(shape[0], hidden)), *norm, nn.LeakyReLU(0.1)]
+        layers: list[nn.Module] = [wrap(nn.Linear(shape[0], hidden)), *norm, LeakyReLU(0.1)]
         norm = [nn.BatchNorm1d(hidden)] if batch_norm else []
-        return nn.Sequential(*layers, wrap(nn.Linear(hidden, hidden)), *norm, nn.LeakyReLU(0.1)), hidden
+        return nn.Sequential(*layers, wrap(nn.Linear(hidden, hidden)), *norm, LeakyReLU(0.1)), hidden
     if style == "reference":
         return _reference_trunk(shape, deep=batch_norm)
     if style == "pooled":
@@ -90,15 +91,15 @@ def trunk(
     layers, channels, maps = [], shape[0], sides(shape[1])
     for i in range(len(maps) - 1):
         out = width * 2 ** min(i, 2)
-        layers.append(wrap(nn.Conv2d(channels, out, 4, 2, 1, bias=not batch_norm)))
+        layers.append(wrap(Conv2d(channels, out, 4, 2, 1, bias=not batch_norm)))
         layers += [nn.BatchNorm2d(out)] if batch_norm else []
-        layers.append(nn.LeakyReLU(0.1))
+        layers.append(LeakyReLU(0.1))
         channels = out
     stride = 2 if maps[-1] > 4 else 1
     out, side = 4 * width, (maps[-1] + stride - 1) // stride
-    layers.append(wrap(nn.Conv2d(channels, out, 3, stride, 1, bias=not batch_norm)))
+    layers.append(wrap(Conv2d(channels, out, 3, stride, 1, bias=not batch_norm)))
     layers += [nn.BatchNorm2d(out)] if batch_norm else []
-    return nn.Sequential(*layers, nn.LeakyReLU(0.1), nn.Flatten()), out * side**2
+    return nn.Sequential(*layers, LeakyReLU(0.1), nn.Flatten()), out * side**2
 
 
 def _pooled_trunk(channels: int, width: int) -> nn.Sequential:
@@ -106,7 +107,7 @@ def _pooled_trunk(channels: int, width: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for i, (kernel, stride) in enumerate([(4, 2), (3, 2), (3, 2), (3, 1)]):
         out = width * 2**i
-        layers += [nn.Conv2d(channels, out, kernel, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+        layers += [Conv2d(channels, out, kernel, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
         channels = out
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -118,7 +119,7 @@ def _reference_trunk(shape: tuple[int, ...], deep: bool) -> tuple[nn.Sequential,
     layers: list[nn.Module] = []
     channels, side = shape[0], shape[1]
     for out, stride in zip(widths, strides, strict=True):
-        layers += [nn.Conv2d(channels, out, 5, stride, 2), nn.LeakyReLU(0.2), Dropout(0.4)]
+        layers += [Conv2d(channels, out, 5, stride, 2), LeakyReLU(0.2), Dropout(0.4)]
         channels, side = out, (side + stride - 1) // stride
     layers.append(nn.Flatten())
     if not deep:
@@ -159,7 +160,7 @@ def _compact_generator(dim: int, shape: tuple[int, ...], width: int) -> nn.Seque
         layers += [
             nn.BatchNorm2d(channels),
             nn.ReLU(),
-            nn.ConvTranspose2d(channels, out, 4, 2, 1, bias=out == shape[0]),
+            ConvTranspose2d(channels, out, 4, 2, 1, bias=out == shape[0]),
         ]
     return nn.Sequential(*layers, nn.Sigmoid())
 
@@ -167,15 +168,15 @@ def _compact_generator(dim: int, shape: tuple[int, ...], width: int) -> nn.Seque
 def _reference_generator(dim: int, shape: tuple[int, ...]) -> nn.Sequential:
     """FC 1024 → 128 maps of a quarter side → 5×5 transposed convolutions 64, ↑2, 32, 16, 8, ↑2, 4, C."""
     side = shape[1] // 4
-    layers: list[nn.Module] = [nn.Linear(dim, 1024), nn.BatchNorm1d(1024), nn.LeakyReLU(0.2)]
-    layers += [nn.Linear(1024, 128 * side**2), nn.BatchNorm1d(128 * side**2), nn.LeakyReLU(0.2)]
+    layers: list[nn.Module] = [nn.Linear(dim, 1024), nn.BatchNorm1d(1024), LeakyReLU(0.2)]
+    layers += [nn.Linear(1024, 128 * side**2), nn.BatchNorm1d(128 * side**2), LeakyReLU(0.2)]
     layers += [nn.Unflatten(1, (128, side, side)), Dropout(0.3)]
     channels = 128
     for out, grow in [(64, True), (32, False), (16, False), (8, True), (4, False)]:
-        layers += [nn.ConvTranspose2d(channels, out, 5, 1, 2), nn.BatchNorm2d(out), nn.LeakyReLU(0.2), Dropout(0.3)]
+        layers += [ConvTranspose2d(channels, out, 5, 1, 2), nn.BatchNorm2d(out), LeakyReLU(0.2), Dropout(0.3)]
         layers += [nn.Upsample(scale_factor=2)] if grow else []
         channels = out
-    return nn.Sequential(*layers, nn.ConvTranspose2d(channels, shape[0], 5, 1, 2), nn.Sigmoid())
+    return nn.Sequential(*layers, ConvTranspose2d(channels, shape[0], 5, 1, 2), nn.Sigmoid())
 
 
 def _wrapper(spectral: bool) -> Callable[[nn.Module], nn.Module]:
@@ -281,9 +282,9 @@ class PairCritic(nn.Module):
         super().__init__()
         wrap, hidden = _wrapper(spectral), 4 * width
         self.trunk, size = trunk(shape, width, style=style, wrap=wrap)
-        self.latent = nn.Sequential(wrap(nn.Linear(dim, hidden)), nn.LeakyReLU(0.1), Dropout(dropout))
+        self.latent = nn.Sequential(wrap(nn.Linear(dim, hidden)), LeakyReLU(0.1), Dropout(dropout))
         self.score = nn.Sequential(
-            wrap(nn.Linear(size + hidden, hidden)), nn.LeakyReLU(0.1), Dropout(dropout), wrap(nn.Linear(hidden, 1))
+            wrap(nn.Linear(size + hidden, hidden)), LeakyReLU(0.1), Dropout(dropout), wrap(nn.Linear(hidden, 1))
         )
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
