@@ -26,7 +26,7 @@ import torch
 from torch import Tensor, nn
 
 from nemgan.data.pool import Pool
-from nemgan.layers import Conv2d, ConvTranspose2d, LeakyReLU
+from nemgan.layers import Conv2d, ConvTranspose2d
 from nemgan.losses.adversarial import gradient_penalty
 from nemgan.models import adversarial, catalog
 from nemgan.models.base import Stage
@@ -35,7 +35,7 @@ from nemgan.seeding import torch_generator
 from nemgan.settings import GanConfig, LatentConfig, ModelSettings, RivalConfig
 from nemgan.training.stage import StageRun
 
-KINDS: tuple[type[nn.Module], ...] = (Conv2d, ConvTranspose2d, LeakyReLU)
+KINDS: tuple[type[nn.Module], ...] = (Conv2d, ConvTranspose2d)
 NOISE, MODES, BATCH, DECAY = 30, 10, 64, 2.5e-5
 
 
@@ -53,11 +53,17 @@ class Theirs:
 
         self.x, self.nets, self.drawn = x, {}, {}
         self.go, self.done, self.over = threading.Semaphore(0), threading.Semaphore(0), False
-        for role, name in [("generator", "Generator_CNN"), ("inverter", "Encoder_CNN"), ("critic", "Discriminator_CNN")]:
+        for role, name in [
+            ("generator", "Generator_CNN"),
+            ("inverter", "Encoder_CNN"),
+            ("critic", "Discriminator_CNN"),
+        ]:
             setattr(script, name, self._kept(role, getattr(script, name)))
         script.sample_z = self._noted(script.sample_z)
         script.calc_gradient_penalty = self._noting(script.calc_gradient_penalty)
-        script.get_dataloader = lambda **asked: self._batches() if asked.get("train_set", True) else iter([self._batch()])
+        script.get_dataloader = lambda **asked: (
+            self._batches() if asked.get("train_set", True) else iter([self._batch()])
+        )
         self.script, script.print = script, lambda *_: None
         self.thread = threading.Thread(target=self._main, daemon=True)
         self.thread.start()
@@ -199,8 +205,10 @@ def main() -> None:
     pool, theirs = Pool(raw, none, none), Theirs(asked.against, raw.float() / 255)
     model, stage = ours(theirs.start, pool)
     for role, net in theirs.nets.items():
-        print(f"{role}: {sum(p.numel() for p in net.parameters()):,} and "
-              f"{sum(p.numel() for p in getattr(model, role).parameters()):,} parameters")
+        print(
+            f"{role}: {sum(p.numel() for p in net.parameters()):,} and "
+            f"{sum(p.numel() for p in getattr(model, role).parameters()):,} parameters"
+        )
     print("gradients differ by at most", {k: f"{v:.1e}" for k, v in apart(theirs, model, stage).items()})
     run, done = StageRun(model, stage, 0), 0
     run.prepare()

@@ -19,9 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from nemgan.errors import ConfigError
-from nemgan.layers import Conv2d, ConvTranspose2d, LeakyReLU
+from nemgan.layers import Conv2d, ConvTranspose2d
 
 
 class Dropout(nn.Module):
@@ -81,9 +82,9 @@ def trunk(
     if len(shape) == 1:
         hidden = 4 * width
         norm = [nn.BatchNorm1d(hidden)] if batch_norm else []
-        layers: list[nn.Module] = [wrap(nn.Linear(shape[0], hidden)), *norm, LeakyReLU(0.1)]
+        layers: list[nn.Module] = [wrap(nn.Linear(shape[0], hidden)), *norm, nn.LeakyReLU(0.1)]
         norm = [nn.BatchNorm1d(hidden)] if batch_norm else []
-        return nn.Sequential(*layers, wrap(nn.Linear(hidden, hidden)), *norm, LeakyReLU(0.1)), hidden
+        return nn.Sequential(*layers, wrap(nn.Linear(hidden, hidden)), *norm, nn.LeakyReLU(0.1)), hidden
     if style == "reference":
         return _reference_trunk(shape, deep=batch_norm)
     if style == "pooled":
@@ -93,13 +94,13 @@ def trunk(
         out = width * 2 ** min(i, 2)
         layers.append(wrap(Conv2d(channels, out, 4, 2, 1, bias=not batch_norm)))
         layers += [nn.BatchNorm2d(out)] if batch_norm else []
-        layers.append(LeakyReLU(0.1))
+        layers.append(nn.LeakyReLU(0.1))
         channels = out
     stride = 2 if maps[-1] > 4 else 1
     out, side = 4 * width, (maps[-1] + stride - 1) // stride
     layers.append(wrap(Conv2d(channels, out, 3, stride, 1, bias=not batch_norm)))
     layers += [nn.BatchNorm2d(out)] if batch_norm else []
-    return nn.Sequential(*layers, LeakyReLU(0.1), nn.Flatten()), out * side**2
+    return nn.Sequential(*layers, nn.LeakyReLU(0.1), nn.Flatten()), out * side**2
 
 
 def _pooled_trunk(channels: int, width: int) -> nn.Sequential:
@@ -119,7 +120,7 @@ def _reference_trunk(shape: tuple[int, ...], deep: bool) -> tuple[nn.Sequential,
     layers: list[nn.Module] = []
     channels, side = shape[0], shape[1]
     for out, stride in zip(widths, strides, strict=True):
-        layers += [Conv2d(channels, out, 5, stride, 2), LeakyReLU(0.2), Dropout(0.4)]
+        layers += [Conv2d(channels, out, 5, stride, 2), nn.LeakyReLU(0.2), Dropout(0.4)]
         channels, side = out, (side + stride - 1) // stride
     layers.append(nn.Flatten())
     if not deep:
@@ -168,12 +169,12 @@ def _compact_generator(dim: int, shape: tuple[int, ...], width: int) -> nn.Seque
 def _reference_generator(dim: int, shape: tuple[int, ...]) -> nn.Sequential:
     """FC 1024 → 128 maps of a quarter side → 5×5 transposed convolutions 64, ↑2, 32, 16, 8, ↑2, 4, C."""
     side = shape[1] // 4
-    layers: list[nn.Module] = [nn.Linear(dim, 1024), nn.BatchNorm1d(1024), LeakyReLU(0.2)]
-    layers += [nn.Linear(1024, 128 * side**2), nn.BatchNorm1d(128 * side**2), LeakyReLU(0.2)]
+    layers: list[nn.Module] = [nn.Linear(dim, 1024), nn.BatchNorm1d(1024), nn.LeakyReLU(0.2)]
+    layers += [nn.Linear(1024, 128 * side**2), nn.BatchNorm1d(128 * side**2), nn.LeakyReLU(0.2)]
     layers += [nn.Unflatten(1, (128, side, side)), Dropout(0.3)]
     channels = 128
     for out, grow in [(64, True), (32, False), (16, False), (8, True), (4, False)]:
-        layers += [ConvTranspose2d(channels, out, 5, 1, 2), nn.BatchNorm2d(out), LeakyReLU(0.2), Dropout(0.3)]
+        layers += [ConvTranspose2d(channels, out, 5, 1, 2), nn.BatchNorm2d(out), nn.LeakyReLU(0.2), Dropout(0.3)]
         layers += [nn.Upsample(scale_factor=2)] if grow else []
         channels = out
     return nn.Sequential(*layers, ConvTranspose2d(channels, shape[0], 5, 1, 2), nn.Sigmoid())
@@ -282,9 +283,9 @@ class PairCritic(nn.Module):
         super().__init__()
         wrap, hidden = _wrapper(spectral), 4 * width
         self.trunk, size = trunk(shape, width, style=style, wrap=wrap)
-        self.latent = nn.Sequential(wrap(nn.Linear(dim, hidden)), LeakyReLU(0.1), Dropout(dropout))
+        self.latent = nn.Sequential(wrap(nn.Linear(dim, hidden)), nn.LeakyReLU(0.1), Dropout(dropout))
         self.score = nn.Sequential(
-            wrap(nn.Linear(size + hidden, hidden)), LeakyReLU(0.1), Dropout(dropout), wrap(nn.Linear(hidden, 1))
+            wrap(nn.Linear(size + hidden, hidden)), nn.LeakyReLU(0.1), Dropout(dropout), wrap(nn.Linear(hidden, 1))
         )
 
     def forward(self, x: Tensor, z: Tensor) -> Tensor:
@@ -368,3 +369,14 @@ def channels_last(module: nn.Module) -> nn.Module:
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return module
+
+
+def memoryless(network: nn.Module) -> bool:
+    """Whether a sample's result depends on no other sample of the batch and on no earlier pass.
+
+    So not with batch norm, minibatch discrimination or spectral norm, whose vectors move at every pass.
+    """
+    return not any(
+        isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | Closeness) or is_parametrized(module)
+        for module in network.modules()
+    )

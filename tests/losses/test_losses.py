@@ -72,3 +72,25 @@ def test_contrast_by_hand():
     wanted = -math.log(math.exp(2) / (math.exp(2) + 2))
     assert contrast(z, 0.5).item() == pytest.approx(wanted, abs=1e-5)
     assert contrast(z[[0, 1, 3, 2]], 0.5) > contrast(z, 0.5)
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+def test_slopes_held_constant_do_not_change_a_penalty_of_a_leaky_critic(inplace):
+    """Against torch's own second derivative, which carries zeros through the layers before each slope."""
+    torch.manual_seed(0)
+    layers = [
+        nn.Conv2d(1, 4, 3),
+        nn.LeakyReLU(0.2, inplace),
+        nn.Flatten(),
+        nn.Linear(64, 5),
+        nn.LeakyReLU(0.1, inplace),
+    ]
+    net = nn.Sequential(*layers, nn.Linear(5, 1)).double()
+    x = torch.rand(7, 1, 6, 6).double()
+    got = torch.autograd.grad(r1_penalty(lambda v: net(v).flatten(), x), list(net.parameters()), allow_unused=True)
+    x.requires_grad_(True)
+    (slope,) = torch.autograd.grad(net(x).sum(), x, create_graph=True)
+    wanted = torch.autograd.grad(slope.square().sum() / 14, list(net.parameters()), allow_unused=True)
+    for a, b in zip(got[::2], wanted[::2], strict=True):  # the biases move slopes alone
+        assert a is not None and b is not None and torch.allclose(a, b)
+    assert all(a is None for a in got[1::2]) and all(b is None or not b.any() for b in wanted[1::2])

@@ -10,12 +10,13 @@ Scores are the critic's raw outputs ``(n,)``: high means "real".
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 Adversarial = Literal["wgan", "wgan-gp", "hinge", "logistic"]
 
@@ -34,10 +35,51 @@ def generator_loss(kind: Adversarial, fake: Tensor) -> Tensor:
     return F.softplus(-fake).mean() if kind == "logistic" else -fake.mean()
 
 
+class _Leaky(torch.autograd.Function):
+    """max(x, slope·x), 0 < slope < 1, whose gradient depends on the gradient that comes in and on nothing else."""
+
+    generate_vmap_rule = True
+
+    @staticmethod
+    def forward(x: Tensor, slope: float) -> Tensor:
+        return F.leaky_relu(x, slope)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, float], output: Tensor) -> None:
+        ctx.slope = inputs[1]
+        ctx.save_for_backward(output)  # of the same sign as x
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (y,) = ctx.saved_tensors
+        return torch.ops.aten.leaky_relu_backward(gradients[0], y.detach(), ctx.slope, True), None
+
+
+class _ConstantSlopes(TorchFunctionMode):
+    """Takes the slope of a leaky ReLU for the constant that it is almost everywhere.
+
+    torch differentiates it as a function of x, and carries the zeros that come of it back through every layer before.
+    """
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is not F.leaky_relu:
+            return func(*args, **(kwargs or {}))
+        x, slope = _operands(*args, **(kwargs or {}))
+        return _Leaky.apply(x, slope) if slope > 0 else F.leaky_relu(x, slope)  # type: ignore[no-untyped-call]
+
+
+def _operands(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> tuple[Tensor, float]:
+    return input, negative_slope
+
+
 def _gradient_norms(critic: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """‖∇ₓ d(x)‖₂ for each sample ``(n,)``, differentiable in the critic's parameters."""
     x = x.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(x).sum(), x, create_graph=True)
+    with _ConstantSlopes():
+        score = critic(x).sum()
+    (gradient,) = torch.autograd.grad(score, x, create_graph=True)
     norms: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
     return norms
 
