@@ -3,10 +3,11 @@
     python benchmarks/steps.py --against PATH
 
 PATH is a copy of github.com/zhampel/clusterGAN that runs on the installed torch without a GPU (docs/notebook.md says
-what that takes). Its script trains in a thread that is held at every batch; our ``clustergan`` trains deep copies of
-its networks, from the same weights, with the same losses, batch size and Adam constants. First the gradients of both
-are compared at the same weights, samples and noise; then blocks of steps alternate, and each block of theirs is divided
-by the block of ours beside it. Ours draws new fakes for each of its two updates, so it runs the generator once more.
+what that takes). Its script trains in a thread that is held at every batch; our ``clustergan`` trains copies of its
+networks, from the same weights, with the same losses, batch size and Adam constants, and convolutions of our kinds.
+First the gradients of both are compared at the same weights, samples and noise; then blocks of steps alternate, and
+each block of theirs is divided by the block of ours beside it. Ours does more: it draws new fakes for each of its two
+updates (one more pass of the generator), averages the generator, and looks for gradients that are not finite.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Theirs:
         import train as script  # type: ignore[import-not-found]
 
         self.x, self.nets, self.drawn = x, {}, {}
-        self.go, self.done, self.over = threading.Semaphore(0), threading.Semaphore(0), False
+        self.go, self.done = threading.Semaphore(0), threading.Semaphore(0)
         for role, name in [
             ("generator", "Generator_CNN"),
             ("inverter", "Encoder_CNN"),
@@ -101,6 +102,7 @@ class Theirs:
             yield self._batch()
 
     def _main(self) -> None:
+        torch.set_num_threads(1)  # OpenMP counts for each thread
         sys.argv = ["train.py", "--wass_metric", "--n_epochs", "1", "--batch_size", str(len(self.x))]
         self.script.main()
 
@@ -195,10 +197,13 @@ def apart(theirs: Theirs, model: ClusterGAN, stage: Stage) -> dict[str, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--against", type=Path, required=True, metavar="PATH")
+    parser.add_argument("--against", type=Path, metavar="PATH", help="the copy; without one nothing is measured")
     parser.add_argument("--blocks", type=int, default=24)
     parser.add_argument("--steps", type=int, default=5, help="a block")
     asked = parser.parse_args()
+    if asked.against is None:
+        print("nothing to compare with: give --against PATH, a copy of the other program")
+        return
     torch.set_num_threads(1)
     raw = (torch.rand(BATCH, 1, 28, 28, generator=torch_generator(0, "x")) * 255).to(torch.uint8)
     none = torch.zeros(0, dtype=torch.int64)

@@ -29,7 +29,7 @@ class Conv2d(nn.Conv2d):
         if self.bias is not None:
             found = found + self.bias[:, None]
         side = (x.shape[2] + 2 * padding - kernel) // stride + 1
-        return found.unflatten(2, (side, side))
+        return found.view(len(x), self.out_channels, side, side)
 
 
 class ConvTranspose2d(nn.ConvTranspose2d):
