@@ -23,6 +23,7 @@ FLOORS = {
     "storage": 0.5,
     "data": 1,
     "losses": 1,
+    "layers": 0.5,
     "networks": 1,
     "prior": 1,
     "merging": 1,

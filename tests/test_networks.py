@@ -4,7 +4,18 @@ import pytest
 import torch
 
 from nemgan.errors import ConfigError
-from nemgan.networks import Closeness, Critic, Dropout, Encoder, Generator, Generators, Inverter, PairCritic, sides
+from nemgan.networks import (
+    Closeness,
+    Critic,
+    Dropout,
+    Encoder,
+    Generator,
+    Generators,
+    Inverter,
+    PairCritic,
+    memoryless,
+    sides,
+)
 
 SHAPES = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2,)]
 
@@ -71,3 +82,10 @@ def test_closeness_counts_the_samples_that_are_alike():
     layer = Closeness(4)
     far = torch.cat([torch.zeros(3, 4), 1e4 * torch.ones(1, 4)])
     assert torch.equal(layer(far)[:, 4:].round(), torch.tensor([2.0, 2, 2, 0])[:, None].expand(4, 32))
+
+
+def test_a_network_without_memory_gives_each_sample_its_own_result():
+    x, alone = torch.rand(6, 1, 28, 28), Critic((1, 28, 28), 8)
+    assert memoryless(alone) and torch.allclose(alone(x), torch.cat([alone(x[:2]), alone(x[2:])]), atol=1e-5)
+    others = [Critic((2,), 8, spectral=True), Critic((2,), 8, minibatch=True), Encoder((2,), 8, 1)]
+    assert not any(memoryless(other) for other in others)

@@ -19,8 +19,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized
 
 from nemgan.errors import ConfigError
+from nemgan.layers import Conv2d, ConvTranspose2d
 
 
 class Dropout(nn.Module):
@@ -90,13 +92,13 @@ def trunk(
     layers, channels, maps = [], shape[0], sides(shape[1])
     for i in range(len(maps) - 1):
         out = width * 2 ** min(i, 2)
-        layers.append(wrap(nn.Conv2d(channels, out, 4, 2, 1, bias=not batch_norm)))
+        layers.append(wrap(Conv2d(channels, out, 4, 2, 1, bias=not batch_norm)))
         layers += [nn.BatchNorm2d(out)] if batch_norm else []
         layers.append(nn.LeakyReLU(0.1))
         channels = out
     stride = 2 if maps[-1] > 4 else 1
     out, side = 4 * width, (maps[-1] + stride - 1) // stride
-    layers.append(wrap(nn.Conv2d(channels, out, 3, stride, 1, bias=not batch_norm)))
+    layers.append(wrap(Conv2d(channels, out, 3, stride, 1, bias=not batch_norm)))
     layers += [nn.BatchNorm2d(out)] if batch_norm else []
     return nn.Sequential(*layers, nn.LeakyReLU(0.1), nn.Flatten()), out * side**2
 
@@ -106,7 +108,7 @@ def _pooled_trunk(channels: int, width: int) -> nn.Sequential:
     layers: list[nn.Module] = []
     for i, (kernel, stride) in enumerate([(4, 2), (3, 2), (3, 2), (3, 1)]):
         out = width * 2**i
-        layers += [nn.Conv2d(channels, out, kernel, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
+        layers += [Conv2d(channels, out, kernel, stride, 1, bias=False), nn.BatchNorm2d(out), nn.ReLU()]
         channels = out
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
@@ -118,7 +120,7 @@ def _reference_trunk(shape: tuple[int, ...], deep: bool) -> tuple[nn.Sequential,
     layers: list[nn.Module] = []
     channels, side = shape[0], shape[1]
     for out, stride in zip(widths, strides, strict=True):
-        layers += [nn.Conv2d(channels, out, 5, stride, 2), nn.LeakyReLU(0.2), Dropout(0.4)]
+        layers += [Conv2d(channels, out, 5, stride, 2), nn.LeakyReLU(0.2), Dropout(0.4)]
         channels, side = out, (side + stride - 1) // stride
     layers.append(nn.Flatten())
     if not deep:
@@ -159,7 +161,7 @@ def _compact_generator(dim: int, shape: tuple[int, ...], width: int) -> nn.Seque
         layers += [
             nn.BatchNorm2d(channels),
             nn.ReLU(),
-            nn.ConvTranspose2d(channels, out, 4, 2, 1, bias=out == shape[0]),
+            ConvTranspose2d(channels, out, 4, 2, 1, bias=out == shape[0]),
         ]
     return nn.Sequential(*layers, nn.Sigmoid())
 
@@ -172,10 +174,10 @@ def _reference_generator(dim: int, shape: tuple[int, ...]) -> nn.Sequential:
     layers += [nn.Unflatten(1, (128, side, side)), Dropout(0.3)]
     channels = 128
     for out, grow in [(64, True), (32, False), (16, False), (8, True), (4, False)]:
-        layers += [nn.ConvTranspose2d(channels, out, 5, 1, 2), nn.BatchNorm2d(out), nn.LeakyReLU(0.2), Dropout(0.3)]
+        layers += [ConvTranspose2d(channels, out, 5, 1, 2), nn.BatchNorm2d(out), nn.LeakyReLU(0.2), Dropout(0.3)]
         layers += [nn.Upsample(scale_factor=2)] if grow else []
         channels = out
-    return nn.Sequential(*layers, nn.ConvTranspose2d(channels, shape[0], 5, 1, 2), nn.Sigmoid())
+    return nn.Sequential(*layers, ConvTranspose2d(channels, shape[0], 5, 1, 2), nn.Sigmoid())
 
 
 def _wrapper(spectral: bool) -> Callable[[nn.Module], nn.Module]:
@@ -367,3 +369,14 @@ def channels_last(module: nn.Module) -> nn.Module:
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return module
+
+
+def memoryless(network: nn.Module) -> bool:
+    """Whether a sample's result depends on no other sample of the batch and on no earlier pass.
+
+    So not with batch norm, minibatch discrimination or spectral norm, whose vectors move at every pass.
+    """
+    return not any(
+        isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | Closeness) or is_parametrized(module)
+        for module in network.modules()
+    )

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from nemgan.data import catalog
-from nemgan.data.augment import Augmentation, fitting, mirror_ratio, view
+from nemgan.data.augment import Augmentation, around, fitting, mirror_ratio, view
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 28, 28), (3, 32, 32), (5,)], ids=str)
@@ -50,3 +51,10 @@ def test_views_are_parts_of_the_image_in_range(channels):
     assert (view(x, 20, torch.Generator().manual_seed(0)) == found).all()
     flat = view(torch.full((50, channels, 32, 32), 0.5), 20, rng)
     assert flat.flatten(2).std(2).max() < 1e-6 and flat.std() > 0.01  # one colour stays one, but changes
+
+
+@pytest.mark.parametrize("shape", [(5, 1, 28, 28), (2, 3, 16, 17), (1, 1, 3, 2)], ids=str)
+def test_extremes_of_neighbourhoods_are_those_of_pooling(shape):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(around(x, torch.maximum), F.max_pool2d(x, 3, 1, 1))
+    assert torch.equal(around(x, torch.minimum), -F.max_pool2d(-x, 3, 1, 1))
