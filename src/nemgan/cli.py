@@ -203,7 +203,7 @@ def sample(
         Path,
         typer.Option(
             metavar="DIR|FILE.npz|FILE.png|FILE.csv",
-            help="A folder of PNGs, an array, a picture of all; of a table, rows.",
+            help="PNGs, an array, one picture; of a table, rows.",
         ),
     ],
     mode: Annotated[int | None, typer.Option(min=0, help="Draw from this mode alone; by default from all.")] = None,
@@ -223,7 +223,7 @@ def predict(
     run: Run,
     source: Annotated[
         Path,
-        typer.Argument(metavar="INPUT", help="An image folder or file, .npy, .npz or a table.", show_default=False),
+        typer.Argument(metavar="INPUT", help="Images, .npy, .npz or a table.", show_default=False),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Write here instead of printing.", show_default=False)

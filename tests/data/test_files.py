@@ -205,9 +205,9 @@ def test_nothing_there(tmp_path):
         files.load(tmp_path)
     with pytest.raises(DataError, match="no file or folder"):
         files.load(tmp_path / "none")
-    (tmp_path / "x.csv").write_text("1,2")
+    (tmp_path / "x.txt").write_text("1,2")
     with pytest.raises(DataError, match="cannot tell what"):
-        files.load(tmp_path / "x.csv")
+        files.load(tmp_path / "x.txt")
     with pytest.raises(DataError, match="single picture"):
         files.load(save(tmp_path / "x.png", grey()))
 

@@ -65,12 +65,10 @@ class Column:
         if self.kind == "number":
             found = numbers(values)
             if found is None:
-                row, word = next(
-                    (i, v) for i, v in enumerate(values) if v is not None and numbers(values[i : i + 1]) is None
-                )
-                raise DataError(
-                    f"{what}: column {self.name!r} holds {word!r} (row {row}) where the run's holds numbers: correct it"
-                )
+                row = next(i for i, v in enumerate(values) if v is not None and numbers(values[i : i + 1]) is None)
+                where = f"column {self.name!r} holds {values[row]!r} (row {row})"
+                raise DataError(f"{what}: {where} where training rows hold numbers: correct it")
+            _refuse_infinite(found, self.name, what)
             return ((found - self.offset) / self.scale)[:, None], []
         known = np.asarray(self.words, object)
         hit = words(values)[:, None] == known[None]
@@ -100,10 +98,12 @@ class Columns:
         return sum(column.width for column in self.columns)
 
     def encode(self, table: Table) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-        """The rows of ``table`` as vectors ``(N, width)``, and remarks on what was not known. Other columns are ignored.
+        """The rows of ``table`` as vectors ``(N, width)``, and remarks on what was not known.
+
+        Columns that are not among these are ignored.
 
         Raises:
-            DataError: columns that are not there, values that are missing (unless there is a stand-in), words for numbers.
+            DataError: columns that are not there, missing values that have no stand-in, words for numbers.
         """
         used = [column for column in self.columns if column.width]
         absent = [column.name for column in used if column.name not in table.columns]
@@ -112,9 +112,10 @@ class Columns:
         gaps = {c.name: int(_missing(table.columns[c.name]).sum()) for c in used if c.fill is None}
         gaps = {name: n for name, n in gaps.items() if n}
         if gaps:
+            where = listed([f"{name} ({n})" for name, n in gaps.items()])
             raise DataError(
-                f"{table.name}: values are missing in {listed([f'{name} ({n})' for name, n in gaps.items()])}: complete or "
-                "remove these rows, or train with impute=median, mean or most_frequent"
+                f"{table.name}: values are missing in {where}: complete or remove these rows, or train with "
+                "impute=median, mean or most_frequent"
             )
         parts, notes = [], []
         for column in used:
@@ -151,7 +152,7 @@ class Columns:
 def learn(table: Table, impute: Impute = "no") -> tuple[Columns, tuple[str, ...]]:
     """The columns of ``table`` (training rows alone), and remarks on those left out.
 
-    Columns whose values are all numbers are numbers; others are words, which ``impute`` replaces by the most frequent one.
+    Columns whose values are all numbers are numbers, others words. A missing word is imputed by the most frequent one.
 
     Raises:
         DataError: a column without values or of too many different words, infinite numbers, or no column that varies.
@@ -190,10 +191,7 @@ def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
             raise DataError(f"{what}: column {name!r} {_too_many(found)}")
         fill = None if impute == "no" else str(found[counts.argmax()])
         return Column(name, "words", words=tuple(map(str, found)), fill=fill)
-    if not np.isfinite(x).all():
-        raise DataError(
-            f"{what}: column {name!r} has {int((~np.isfinite(x)).sum())} infinite numbers: correct or remove them"
-        )
+    _refuse_infinite(x, name, what)
     if x.min() == x.max():
         return Column(name, "constant", words=(words(known[:1])[0],))
     offset, scale = (float(each[0]) for each in spread(x[:, None]))
@@ -208,6 +206,12 @@ def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
     return Column(name, "number", offset, scale, float(x.min()), float(x.max()), whole, fill=fill_number)
 
 
+def _refuse_infinite(x: Float, name: str, what: str) -> None:
+    n = int((~np.isfinite(x)).sum())
+    if n:
+        raise DataError(f"{what}: column {name!r} has {n} infinite numbers: correct or remove them")
+
+
 def _most_frequent(x: Float) -> float:
     values, counts = np.unique(x, return_counts=True)
     return float(values[counts.argmax()])
@@ -217,7 +221,8 @@ def _too_many(found: Array) -> str:
     """What to say of a column of too many words, and what to do."""
     strange = [word for word in found.tolist() if numbers(np.array([word], object)) is None]
     if len(strange) <= len(found) / 2:
-        return f"holds numbers, but also {listed([repr(w) for w in strange])}: correct these, or leave them empty and impute"
+        odd = listed([repr(word) for word in strange])
+        return f"holds numbers, but also {odd}: correct these, or leave them empty and impute"
     if all(word.replace(",", "", 1).lstrip("-").isdigit() for word in strange):
         return f"holds numbers with a decimal comma ({strange[0]}): write decimals with a point"
     return (

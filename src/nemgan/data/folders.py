@@ -105,9 +105,8 @@ def _unreadable(bad: dict[Path, str], n: int) -> DataError:
         return DataError(reason if n == 1 else f"none of {n} pictures can be read; {reason}")
     if len(bad) == 1:
         return DataError(f"{reason}, or skip it with --skip-bad")
-    return DataError(
-        f"{len(bad)} of {n} pictures cannot be read ({_some(bad)}): replace or remove them, or skip them with --skip-bad"
-    )
+    which = f"{len(bad)} of {n} pictures cannot be read ({_some(bad)})"
+    return DataError(f"{which}: replace or remove them, or skip them with --skip-bad")
 
 
 def _some(bad: dict[Path, str]) -> str:
@@ -124,20 +123,20 @@ def _converted(kinds: Sequence[tuple[tuple[int, int], str]], shape: tuple[int, .
     notes = []
     if set(sizes) != {f"{width}×{height}"}:
         notes.append(
-            f"pictures of {_counted(sizes)} pixels are cropped about the centre and resized to {width}×{height}"
+            f"pictures of {_counted(sizes, 'sizes')} are cropped about the centre and resized to {width}×{height}"
         )
     if set(modes) != {mode}:
-        notes.append(f"pictures of modes {_counted(modes)} are converted to {'grey' if channels == 1 else 'RGB'}")
+        notes.append(f"pictures of {_counted(modes, 'modes')} are converted to {'grey' if channels == 1 else 'RGB'}")
     return tuple(notes)
 
 
-def _counted(found: Counter[str]) -> str:
+def _counted(found: Counter[str], what: str) -> str:
     """``640×480 (12), 32×32 (3)`` and how many others there are."""
     if len(found) == 1:
         return next(iter(found))
     most = found.most_common(_SHOWN)
     more = (
-        f" and {len(found) - _SHOWN} other kinds ({found.total() - sum(n for _, n in most)})"
+        f" and {len(found) - _SHOWN} other {what} ({found.total() - sum(n for _, n in most)})"
         if len(found) > _SHOWN
         else ""
     )

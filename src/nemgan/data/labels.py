@@ -22,7 +22,7 @@ def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
     A first line that says ``id``, ``file``, ``row`` or the like is a heading.
 
     Raises:
-        DataError: an unreadable file, a line of another form, an id that matches no sample or several, two labels for one.
+        DataError: an unreadable file, a line of another form, an id that matches no sample or several, or one twice.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
@@ -41,8 +41,8 @@ def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
             raise DataError(f"{path}: id {line[0]!r} has no label: write one, or remove the line")
     strange = [name for name, _ in lines if name not in place]
     if strange:
-        more = f" and {len(strange) - 1} more" if len(strange) > 1 else ""
-        raise DataError(f"{path}: id {strange[0]!r}{more} matches no sample; ids look like {', '.join(ids[:3])}")
+        more = f" (nor do {len(strange) - 1} others)" if len(strange) > 1 else ""
+        raise DataError(f"{path}: id {strange[0]!r} matches no sample{more}; ids look like {', '.join(ids[:3])}")
     for name, label in lines:
         before = found[place[name]]
         if before not in (None, label):
@@ -65,6 +65,8 @@ def codes(labels: Sequence[str | None], names: Sequence[str], what: str) -> NDAr
     Raises:
         DataError: a label that is not in ``names``, or a class without a label.
     """
+    if len(names) < 2:
+        raise DataError(f"{what} labels one class alone ({', '.join(names)}): label samples of at least two")
     place = {name: i for i, name in enumerate(names)}
     known = {label for label in labels if label is not None}
     strange = sorted(known - place.keys())

@@ -56,7 +56,7 @@ class Pool:
         return cls(x, labelled.to(device), y[labelled].to(device))
 
     def some(self, n: int) -> Pool:
-        """A pool of at most ``n`` samples, none of them on disk: all that are labelled, and others in a fixed shuffled order."""
+        """A pool of at most ``n`` samples, none on disk: all that are labelled, others in a fixed shuffled order."""
         if n >= len(self.x):
             return self if isinstance(self.x, Tensor) else Pool(self.x[:], self.labelled, self.labels)
         first = torch.ones(len(self.x))

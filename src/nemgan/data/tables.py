@@ -63,10 +63,10 @@ def read_table(path: Path, label_column: str = "", id_column: str = "", *, stric
             raise DataError(f"{path} has no column {name!r} for {role}=: its columns are {', '.join(list(found)[:20])}")
     if label_column and label_column == id_column:
         raise DataError(f"column {id_column!r} cannot be both labels and names of rows: give one of them")
-    if "" in found and id_column not in found:
-        id_column = ""
+    unnamed = found.pop("", None)
+    if unnamed is not None and id_column not in found:
         notes = (f"{path}: the first column has no name and is taken for names of rows",)
-    ids = words(found.pop(id_column)) if id_column in found else None
+    ids = words(found.pop(id_column)) if id_column in found else None if unnamed is None else words(unnamed)
     labels = words(found.pop(label_column)) if label_column in found else None
     n = len(labels if labels is not None else ids if ids is not None else next(iter(found.values())))
     if not found:
@@ -102,7 +102,7 @@ def words(values: Array) -> Array:
 
 
 def _text(path: Path) -> dict[str, Array]:
-    """Columns of a CSV or TSV with a heading; separated by tabs, or by whichever of , ; and tab the heading has most."""
+    """Columns of a CSV or TSV with a heading; separated by tabs, or by what the heading has most of , ; and tab."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             first = file.readline()

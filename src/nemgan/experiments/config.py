@@ -38,8 +38,8 @@ class Config(ModelSettings):
     preset: str = "connected"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
     labels: float | str = 0.0
-    """Labels disclosed: a share of the data's own (a seeded random draw), or a CSV of id,class lines; 0 is the zero-label
-    track, which reads no such file."""
+    """Labels disclosed: a share of the data's own (a seeded random draw), or a CSV of id,class lines; 0 is the
+    zero-label track, which reads no such file."""
     label_column: str = ""
     """Column of a table that holds classes."""
     id_column: str = ""

@@ -141,10 +141,15 @@ def _count(config: Config, train: Dataset) -> int:
         )
     if n > len(train):
         raise ConfigError(f"{n} modes but only {len(train)} training samples: lower n_clusters or give more data")
-    if config.connect.steps > 0 and max(config.connect.micro_modes, config.connect.neighbours + 1) > len(train):
+    if _connected(config) and max(config.connect.micro_modes, config.connect.neighbours + 1) > len(train):
         raise ConfigError(
             f"connect.micro_modes={config.connect.micro_modes} and connect.neighbours={config.connect.neighbours} ask "
             f"for more than the {len(train)} training samples: lower them or give more data"
+        )
+    if config.few is not None and n != train.n_classes:
+        raise ConfigError(
+            f"{config.labels} labels {train.n_classes} classes, but n_clusters={n}: label at least one sample of each "
+            "cluster, or drop n_clusters"
         )
     if config.labels and n != train.n_classes:
         raise ConfigError(
@@ -154,12 +159,17 @@ def _count(config: Config, train: Dataset) -> int:
     return n
 
 
+def _connected(config: Config) -> bool:
+    """Whether h learns from the data's own neighbourhoods, whichever way."""
+    return config.connect.steps > 0 or config.contrast.steps > 0
+
+
 def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArray[np.float64] | None:
     """Masses of the ``n`` clusters, or None where the model is to learn them."""
     from nemgan.prior import check_masses
 
     if config.prior == "learned":
-        alone = config.connect.steps > 0 or model_catalog.entry(config.model).learns_masses
+        alone = _connected(config) or model_catalog.entry(config.model).learns_masses
         if not alone and not config.labels:
             raise ConfigError(
                 "prior=learned without labels needs the connected inverter: use preset=connected, labels=0.01, or give "
