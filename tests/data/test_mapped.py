@@ -86,5 +86,5 @@ def test_large_numbers_are_checked_in_parts(tmp_path: Path) -> None:
     assert np.array_equal(files.read(tmp_path / "v.npy")[0], v.astype(np.float32))
     v[1500, 2] = np.nan
     np.save(tmp_path / "v.npy", v)
-    with pytest.raises(DataError, match="1 values are NaN or infinite .first at row 1500, column 2"):
+    with pytest.raises(DataError, match=r"1 values are NaN or infinite \(first at row 1500, column 2\)"):
         files.read(tmp_path / "v.npy")

@@ -22,11 +22,10 @@ HEADING = ["age", "income", "town", "member", "kind"]
 
 def write(path: Path, change: Callable[[Rows], object] | None = None, mark: str = ",", n: int = 60) -> Path:
     """A table of three kinds of people."""
-    rng = np.random.default_rng(0)
     rows = [list(HEADING)]
     for i in range(n):
         k = i % 3
-        income = str(round(10_000 * k + rng.normal(), 2))
+        income = f"{10_000 * k + i}.25"
         rows.append([str(20 + 20 * k + i % 5), income, ["Graz", "Linz", "Wels"][k], ["yes", "no"][k == 2], "abc"[k]])
     if change is not None:
         change(rows)
@@ -132,8 +131,7 @@ def test_missing_values_are_named_and_counted_or_imputed(tmp_path: Path, impute:
         (lambda rows: rows[5].append("x"), "line 6: 6 values where the heading has 5"),
         (lambda rows: rows.__delitem__(slice(1, None)), "no rows"),
         (lambda rows: rows.clear(), "is empty"),
-        (lambda rows: [row.__setitem__(slice(None), ["1", "2"]) for row in rows[1:]] and rows[0].__delitem__(slice(2, 5)),
-         "no column varies"),
+        (lambda rows: [row.__setitem__(slice(None), list("12345")) for row in rows[1:]], "no column varies"),
         (lambda rows: [row.__setitem__(slice(None), ["1", "2"]) for row in rows], "no heading"),
     ],
 )  # fmt: skip
