@@ -151,14 +151,14 @@ def test_pictures_that_cannot_be_read(tmp_path: Path, tiny: list[str], caplog: p
     folder = pictures(tmp_path / "mine")
     for i in (1, 3, 5, 9):
         (folder / f"{i:02}.png").write_bytes((folder / f"{i:02}.png").read_bytes()[:60])
-    words = [*tiny[1:], "n_clusters=2", "connect.micro_modes=4", "connect.neighbours=3", f"data={folder}"]
+    words = [*tiny[1:], "n_clusters=2", "connect.neighbours=3", f"data={folder}"]
     with pytest.raises(DataError, match=r"4 of 12 pictures cannot be read \(01.png, 03.png, 05.png, …\).*--skip-bad"):
         prepare(configure(words))
     found = prepare(configure([*words, "skip_bad=true"]))
     assert len(found.train) + len(found.splits.test) == 8
     said = "\n".join(caplog.messages)
     assert "4 of 12 pictures cannot be read and are skipped" in said
-    assert "28×28 (5), 40×38 (1), 40×40 (1)" in said and "L (7), RGB (1)" in said
+    assert "28×28 (5), 40×38 (1), 40×40 (1)" in said and "L (6), RGB (2)" in said
     for path in folder.iterdir():
         path.write_text("broken")
     with pytest.raises(DataError, match=r"none of 12 pictures can be read; .*00\.png is not a readable"):

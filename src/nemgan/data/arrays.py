@@ -11,17 +11,17 @@ from typing import IO, cast
 import numpy as np
 
 from nemgan.data.dataset import UNLABELLED, Array
-from nemgan.data.mapped import Rows, Samples, blocks
+from nemgan.data.ondisk import Rows, Samples, blocks
 from nemgan.data.pictures import to_uint8
 from nemgan.errors import DataError
 
-MAPPED_FROM = 1 << 28
-"""Bytes of a .npy from which on it is mapped rather than read."""
+ON_DISK_FROM = 1 << 28
+"""Bytes of a .npy from which on it is not read as a whole."""
 _LARGE, _DENSE = 1 << 30, 100  # an archive member that unpacks to over 1 GiB, more than 100-fold, is taken for a bomb
 
 
 def read_arrays(path: Path) -> tuple[Array, Array | None]:
-    """The samples and, where there are any, the labels in a .npy (mapped where it is large) or .npz.
+    """The samples and, where there are any, the labels in a .npy or .npz. Those of a large .npy are mapped.
 
     Raises:
         DataError: unreadable, damaged, objects, no array x, too large.
@@ -30,7 +30,7 @@ def read_arrays(path: Path) -> tuple[Array, Array | None]:
         if path.suffix.lower() == ".npy":
             with open(path, "rb") as file:
                 size = path.stat().st_size
-                return _read_npy(file, size, str(path), path if size >= MAPPED_FROM else None), None
+                return _read_npy(file, size, str(path), path if size >= ON_DISK_FROM else None), None
         with zipfile.ZipFile(path) as archive:
             keys = [n.removesuffix(".npy") for n in archive.namelist() if n.endswith(".npy")]
             if "x" not in keys:
@@ -89,7 +89,7 @@ def _read_npy(file: IO[bytes], size: int, what: str, mapped: Path | None = None)
 def as_samples(x: Array, what: str, shape: tuple[int, ...] | None = None) -> Samples:
     """Images ``(N, C, H, W)`` uint8 or vectors ``(N, D)`` float32 from an array in a layout that ``files.read`` names.
 
-    Mapped images of uint8 stay on disk; all else is converted block by block.
+    Large images of uint8 stay on disk; all else is converted block by block.
 
     Raises:
         DataError: another shape, nothing in it, NaN, values out of range.
@@ -115,27 +115,30 @@ def as_samples(x: Array, what: str, shape: tuple[int, ...] | None = None) -> Sam
         want = _wanted(shape) if shape and layouts else "give 1 channel (grey) or 3 (RGB), first or last"
         raise DataError(f"{what} has shape {x.shape}: {want}")
     images = fitting[0]
-    if isinstance(images, np.memmap) and images.dtype == np.uint8:
-        return Rows(images)
-    return np.ascontiguousarray(to_uint8(images, what))
+    rows = Rows.of(images)
+    if rows is not None and rows.dtype == np.uint8:
+        return rows
+    return np.ascontiguousarray(to_uint8(images if rows is None else rows, what))
 
 
 def _vectors(x: Array, what: str) -> Array:
     if x.dtype.kind not in "biuf":
         raise DataError(f"{what} holds {x.dtype}: give numbers")
-    bad, large, rows = 0, False, 0
-    for part in blocks(x):
+    found, bad, large, rows = np.empty(x.shape, np.float32), 0, False, 0
+    limit = np.finfo(np.float32).max
+    for part in blocks(Rows.of(x) or x):
         strange = ~np.isfinite(part)
         if not bad and strange.any():
             row, column = np.argwhere(strange)[0]
             first = f"row {rows + row}, column {column}"
+        large |= bool((np.abs(part) > limit).any())
+        found[rows : rows + len(part)] = np.where(np.abs(part) <= limit, part, 0)
         bad, rows = bad + int(strange.sum()), rows + len(part)
-        large |= bool((np.abs(part) > np.finfo(np.float32).max).any())
     if bad:
         raise DataError(f"{what}: {bad} values are NaN or infinite (first at {first}); remove or impute them")
     if large:
         raise DataError(f"{what} has values beyond the range of float32: rescale them")
-    return np.ascontiguousarray(x, np.float32)
+    return found
 
 
 def _wanted(shape: tuple[int, ...] | None) -> str:

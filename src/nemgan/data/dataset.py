@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from nemgan.data.mapped import Rows, Samples, take
+from nemgan.data.ondisk import Rows, Samples, take
 from nemgan.errors import DataError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Dataset:
 
     Attributes:
         x: images ``(N, C, H, W)`` uint8 with C = 1 or 3, or vectors ``(N, D)`` float32, all finite.
-            Images may stay on disk (``mapped.Rows``).
+            Images may stay on disk (``ondisk.Rows``).
         y: class of each sample ``(N,)`` int64 in ``0 … len(class_names) − 1``; −1 means unlabelled.
         class_names: one name per class.
         name: what reports call it.

@@ -14,7 +14,7 @@ from nemgan.data.arrays import as_samples, classes, read_arrays
 from nemgan.data.columns import Columns, Impute
 from nemgan.data.dataset import UNLABELLED, Array, Dataset, Splits
 from nemgan.data.folders import SIZES
-from nemgan.data.mapped import Samples
+from nemgan.data.ondisk import Samples
 from nemgan.data.pictures import SUFFIXES as PICTURES
 from nemgan.data.subsets import apart
 from nemgan.data.tables import Table

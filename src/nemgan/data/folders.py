@@ -122,22 +122,16 @@ def _converted(kinds: Sequence[tuple[tuple[int, int], str]], shape: tuple[int, .
     modes = Counter(m for _, m in kinds)
     notes = []
     if set(sizes) != {f"{width}×{height}"}:
-        notes.append(
-            f"pictures of {_counted(sizes, 'sizes')} are cropped about the centre and resized to {width}×{height}"
-        )
+        notes.append(f"pictures of {_counted(sizes)} are cropped about the centre and resized to {width}×{height}")
     if set(modes) != {mode}:
-        notes.append(f"pictures of {_counted(modes, 'modes')} are converted to {'grey' if channels == 1 else 'RGB'}")
+        notes.append(f"pictures of {_counted(modes)} are converted to {'grey' if channels == 1 else 'RGB'}")
     return tuple(notes)
 
 
-def _counted(found: Counter[str], what: str) -> str:
+def _counted(found: Counter[str]) -> str:
     """``640×480 (12), 32×32 (3)`` and how many others there are."""
     if len(found) == 1:
         return next(iter(found))
     most = found.most_common(_SHOWN)
-    more = (
-        f" and {len(found) - _SHOWN} other {what} ({found.total() - sum(n for _, n in most)})"
-        if len(found) > _SHOWN
-        else ""
-    )
-    return ", ".join(f"{name} ({n})" for name, n in most) + more
+    left = found.total() - sum(n for _, n in most)
+    return ", ".join(f"{name} ({n})" for name, n in most) + (f" and others ({left})" if left else "")

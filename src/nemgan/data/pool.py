@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from nemgan.data.dataset import Dataset
-from nemgan.data.mapped import Rows
+from nemgan.data.ondisk import Rows
 
 
 class OnDisk:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemgan.data.dataset import Splits
-from nemgan.data.mapped import Samples
+from nemgan.data.ondisk import Samples
 from nemgan.evaluation.extractors import Extractor
 from nemgan.evaluation.fidelity import frechet, kid, overlap
 from nemgan.evaluation.result import Fidelity

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from nemgan.counting import Count
 from nemgan.data.dataset import Dataset, Splits
-from nemgan.data.mapped import Samples
+from nemgan.data.ondisk import Samples
 from nemgan.errors import ConfigError, DataError
 from nemgan.evaluation import clustering, modes
 from nemgan.evaluation.compare import Pair, compare

@@ -26,7 +26,7 @@ from pydantic import ValidationError
 
 from nemgan.data.columns import Columns
 from nemgan.data.dataset import Dataset
-from nemgan.data.mapped import blocks
+from nemgan.data.ondisk import blocks
 from nemgan.errors import CheckpointError, ConfigError
 from nemgan.experiments.config import Config, one_line
 from nemgan.storage import replace_file
@@ -176,6 +176,7 @@ def read_card(folder: Path, beside: Mapping[str, Any] | None = None) -> Card:
     try:
         found: Mapping[str, Any] = json.loads(text)
         prior = found["prior"]
+        columns = Columns.of_json(found.get("columns", ()))  # runs of before tables have none
         return Card(
             shape=tuple(int(size) for size in found["shape"]),
             n_clusters=int(found["n_clusters"]),
@@ -183,7 +184,7 @@ def read_card(folder: Path, beside: Mapping[str, Any] | None = None) -> Card:
             labels_used=int(found["labels_used"]),
             class_names=tuple(str(name) for name in found["class_names"]),
             digest=str(found["digest"]),
-            columns=tuple(found.get("columns", ())),  # runs of before tables have none
+            columns=tuple(columns.to_json()),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{folder / MODEL} is damaged ({error}): restore it or start a new run") from None

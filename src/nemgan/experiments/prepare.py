@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from nemgan.data import catalog as data_catalog
 from nemgan.data.dataset import Dataset, Splits
-from nemgan.data.mapped import blocks
+from nemgan.data.ondisk import blocks
 from nemgan.data.subsets import hide_labels
 from nemgan.errors import ConfigError, DataError
 from nemgan.experiments.config import Config, build, flat, parse_overrides, show

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from nemgan.data import arrays, files, mapped
+from nemgan.data import arrays, files, ondisk
 from nemgan.data.dataset import Dataset
-from nemgan.data.mapped import Rows
+from nemgan.data.ondisk import Rows
 from nemgan.data.pool import Pool
 from nemgan.errors import DataError
 
@@ -18,9 +18,8 @@ from nemgan.errors import DataError
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything is large."""
-    monkeypatch.setattr(arrays, "MAPPED_FROM", 1)
-    monkeypatch.setattr(mapped, "BLOCK", 5000)
-    monkeypatch.setattr(mapped, "RESIDENT", 100_000)
+    monkeypatch.setattr(arrays, "ON_DISK_FROM", 1)
+    monkeypatch.setattr(ondisk, "BLOCK", 5000)
 
 
 def noise(*shape: int) -> np.ndarray:
@@ -29,17 +28,17 @@ def noise(*shape: int) -> np.ndarray:
 
 @pytest.mark.parametrize("shape", [(50, 28, 28), (50, 3, 28, 28), (50, 28, 28, 3)])
 @pytest.mark.parametrize("order", ["C", "F"])
-def test_mapped_and_read_are_equal(
+def test_on_disk_and_in_memory_are_equal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shape: tuple[int, ...], order: str
 ) -> None:
     np.save(tmp_path / "x.npy", np.asarray(noise(*shape), order=order))  # type: ignore[call-overload]
     read = files.load(tmp_path / "x.npy", 3)
-    monkeypatch.setattr(arrays, "MAPPED_FROM", 1)
+    monkeypatch.setattr(arrays, "ON_DISK_FROM", 1)
     there = files.load(tmp_path / "x.npy", 3)
-    assert isinstance(there.train.x, Rows) and isinstance(read.train.x, np.ndarray)
+    assert isinstance(there.train.x, Rows) == (order == "C") and isinstance(read.train.x, np.ndarray)
     for a, b in ((there.train, read.train), (there.test, read.test)):
         assert a.shape == b.shape and a.kind == "image" and (np.asarray(a.x) == b.x).all()
-        assert (np.concatenate(list(mapped.blocks(a.x))) == b.x).all()
+        assert (np.concatenate(list(ondisk.blocks(a.x))) == b.x).all()
 
 
 @pytest.mark.usefixtures("small")
@@ -53,8 +52,11 @@ def test_rows_are_indexed_as_arrays_are(tmp_path: Path) -> None:
     for at in (slice(2, 4), slice(None), np.array([3, 1, 3]), 2, -1, np.array([True, False, True, False, True])):
         assert (part[at] == same[at]).all() and part[at].flags.owndata and part[at].flags.c_contiguous
     assert part.shape == (5, 1, 8, 8) and len(part) == 5 and part.size == 5 * 64
-    rows.forget()
-    assert (rows[:] == whole).all()
+    assert (rows[:] == whole).all() and rows[np.zeros(0, int)].shape == (0, 1, 8, 8) and rows[7].shape == (1, 8, 8)
+    with open(tmp_path / "x.npy", "r+b") as file:
+        file.truncate(2000)
+    with pytest.raises(DataError, match="shorter"):
+        rows[[50, 40]]
 
 
 @pytest.mark.usefixtures("small")
