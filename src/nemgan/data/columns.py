@@ -19,7 +19,7 @@ from nemgan.errors import DataError
 
 Array = NDArray[Any]
 Float = NDArray[np.float64]
-Impute = Literal["no", "mean", "median", "most_frequent"]
+Impute = Literal["none", "mean", "median", "most_frequent"]
 MOST_WORDS = 30
 """Different words of a column, at most: each is a number of its own to the model."""
 
@@ -149,7 +149,7 @@ class Columns:
         return cls(tuple(Column(**{**each, "words": tuple(each["words"])}) for each in found))
 
 
-def learn(table: Table, impute: Impute = "no") -> tuple[Columns, tuple[str, ...]]:
+def learn(table: Table, impute: Impute = "none") -> tuple[Columns, tuple[str, ...]]:
     """The columns of ``table`` (training rows alone), and remarks on those left out.
 
     Columns whose values are all numbers are numbers, others words. A missing word is imputed by the most frequent one.
@@ -189,14 +189,14 @@ def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
             return Column(name, "constant", words=(str(found[0]),))
         if len(found) > MOST_WORDS:
             raise DataError(f"{what}: column {name!r} {_too_many(found)}")
-        fill = None if impute == "no" else str(found[counts.argmax()])
+        fill = None if impute == "none" else str(found[counts.argmax()])
         return Column(name, "words", words=tuple(map(str, found)), fill=fill)
     _refuse_infinite(x, name, what)
     if x.min() == x.max():
         return Column(name, "constant", words=(words(known[:1])[0],))
     offset, scale = (float(each[0]) for each in spread(x[:, None]))
     stand_in: dict[str, Callable[[], float | None]] = {
-        "no": lambda: None,
+        "none": lambda: None,
         "mean": lambda: float(x.mean()),
         "median": lambda: float(np.median(x)),
         "most_frequent": lambda: _most_frequent(x),

@@ -30,12 +30,12 @@ class Reading:
     """What a reader is told beside the path.
 
     Attributes:
-        impute: what stands in for missing values of a table; "no" refuses them.
+        impute: what stands in for missing values of a table; "none" refuses them.
         label_column, id_column: columns of a table that hold classes and names of rows, not features.
         skip_bad: leave out pictures that cannot be read.
     """
 
-    impute: Impute = "no"
+    impute: Impute = "none"
     label_column: str = ""
     id_column: str = ""
     skip_bad: bool = False
@@ -115,7 +115,7 @@ def load(path: Path | str, seed: int = 0, how: Reading | None = None, few: Path 
     """
     path, how = Path(path), how or Reading()
     kind = _kind(path)
-    if kind != "table" and (how.label_column or how.id_column or how.impute != "no"):
+    if kind != "table" and (how.label_column or how.id_column or how.impute != "none"):
         raise DataError(f"{path} is no table: drop label_column=, id_column= and impute=, which are about columns")
     if kind == "table":
         table = tables.read_table(path, how.label_column, how.id_column)

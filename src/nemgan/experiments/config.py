@@ -44,7 +44,7 @@ class Config(ModelSettings):
     """Column of a table that holds classes."""
     id_column: str = ""
     """Column of a table that names its rows."""
-    impute: Literal["no", "mean", "median", "most_frequent"] = "no"
+    impute: Literal["none", "mean", "median", "most_frequent"] = "none"
     """What stands in for missing values of a table."""
     skip_bad: bool = False
     """Leave out pictures that cannot be read."""
