@@ -122,7 +122,7 @@ def throughput(folder: Path, path: Path, rounds: int) -> dict[str, float]:
     """Images a second of ``nemgan predict`` and of the bare network, medians over ``rounds`` in turns."""
     _, model = load_run(folder)
     x = torch.from_numpy(np.load(path)[:, None]).float() / 255
-    arrays.MAPPED_FROM = 1  # the part is read as the whole would be
+    arrays.ON_DISK_FROM = 1  # the part is read as the whole would be
     assert not isinstance(find(path).x, np.ndarray)
     times: dict[str, list[float]] = {"predict": [], "network": []}
     for _ in range(rounds):
@@ -158,7 +158,7 @@ def main() -> None:
         print(f"peak resident memory: {rss:.0f} MB for {size:.0f} MB of images; {least:.0f} MB for few", flush=True)
         rates = throughput(folder, here / "part.npy", asked.rounds)
         print(f"predict: {rates['predict']:.0f} images/s, {rates['ratio']:.3f} of the bare network's", flush=True)
-        arrays.MAPPED_FROM = 1 << 28
+        arrays.ON_DISK_FROM = 1 << 28
         took = steps(here / "large.npy", here / "small.npy", asked.steps)
         for stage, each in took.items():
             print(f"{stage}: {each['large']:.1f} ms a step, {each['ratio']:.3f} of that on few", flush=True)

@@ -181,7 +181,7 @@ def test_a_run_on_images_that_stay_on_disk_is_the_run_in_memory(
     np.save(tmp_path / "x.npy", catalog.load("digits-demo").train.x[:200])
     words = [*tiny[1:], f"data={tmp_path / 'x.npy'}", "n_clusters=3", "connect.samples=100"]
     here = run(configure(words), out=tmp_path / "here", quiet=True)
-    monkeypatch.setattr(arrays, "MAPPED_FROM", 1)
+    monkeypatch.setattr(arrays, "ON_DISK_FROM", 1)
     there = run(configure(words), out=tmp_path / "there", quiet=True)
     for name in ("model.safetensors", "pictures.npz"):
         a, b = (folder / name for folder in (here, there))
