@@ -80,7 +80,7 @@ class Turns:
             nonlocal began
             self.seconds[who][moment.stage].append(time.thread_time() - began)
             with self.changed:
-                self.turn = 1 - who
+                self.turn = self.turn if self.turn == 2 else 1 - who
                 self.changed.notify_all()
                 self.changed.wait_for(lambda: self.turn in (who, 2))
             began = time.thread_time()
