@@ -5,29 +5,24 @@ Nothing heavy is imported here: torch alone costs seconds, and ``nemgan --help``
 
 from __future__ import annotations
 
-import errno
-import functools
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from nemgan import __version__
-from nemgan.errors import ConfigError, NemganError
-from nemgan.terminal import masses, plain, print_pairs, print_shares, print_summary, print_table, read_record
+from nemgan.errors import ConfigError
+from nemgan.terminal import masses, plain, print_pairs, print_shares, print_summary, print_table, read_record, verb
 
 if TYPE_CHECKING:
     from nemgan.experiments.config import Config
 
 STARTED = time.monotonic()
-RUN_NOTE = "run folder: "
-P = ParamSpec("P")
-R = TypeVar("R")
 
 app = typer.Typer(
     name="nemgan",
@@ -42,6 +37,7 @@ app = typer.Typer(
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, as printed by train.", show_default=False)]
 Out = Annotated[Path, typer.Option(help="Where run folders are made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out pictures that cannot be read.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar; print the run folder alone.")]
 
 
@@ -53,39 +49,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(list(argv) if argv is not None else None, prog_name="nemgan")
-
-
-def verb(function: Callable[P, R]) -> Callable[P, R]:
-    """Turn errors that a user can act on into one line on stderr and an exit status."""
-
-    @functools.wraps(function)
-    def safe(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return function(*args, **kwargs)
-        except NemganError as error:
-            _fail(str(error), getattr(error, "exit_code", 2), getattr(error, "__notes__", ()))
-        except KeyboardInterrupt as error:
-            _fail("interrupted", 130, getattr(error, "__notes__", ()))
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT):
-                raise
-            _fail(f"{error.filename or 'a file'}: {error.strerror}", 2, getattr(error, "__notes__", ()))
-
-    return safe
-
-
-def _fail(message: str, code: int, notes: Iterable[str]) -> NoReturn:
-    """Print one line and end with ``code``. A note ``run folder: X`` says where to go on, or where the trouble is."""
-    folders = [note.removeprefix(RUN_NOTE) for note in notes if note.startswith(RUN_NOTE)]
-    line = " ".join(message.split())
-    if code != 2:
-        line = line.removesuffix("; resume to go on")
-        line += "".join(f"; go on with: nemgan train --resume {name}" for name in folders)
-        typer.echo(f"nemgan: {line}", err=True)
-    else:
-        line += "".join(f" ({RUN_NOTE}{name})" for name in folders if name not in line)
-        typer.echo(f"nemgan: error: {line}", err=True)
-    raise typer.Exit(code)
 
 
 def _version(asked: bool) -> None:
@@ -184,10 +147,11 @@ def train(
     resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run.")] = None,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print every setting and stop.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the plan and stop.")] = False,
+    skip_bad: SkipBad = False,
     quiet: Quiet = False,
 ) -> None:
     """Train, evaluate, report; prints the run folder."""
-    words = words or []
+    words = [*(words or []), *(["skip_bad=true"] if skip_bad else [])]
     if resume is not None and (dry_run or print_config):
         raise ConfigError("--dry-run and --print-config are about a new run, --resume about an old one: give either")
     from nemgan.experiments.prepare import configure
@@ -237,7 +201,10 @@ def sample(
     run: Run,
     out: Annotated[
         Path,
-        typer.Option(metavar="DIR|FILE.npz|FILE.png", help="A folder of PNGs, one array file, or one picture of all."),
+        typer.Option(
+            metavar="DIR|FILE.npz|FILE.png|FILE.csv",
+            help="PNGs, an array, one picture; of a table, rows.",
+        ),
     ],
     mode: Annotated[int | None, typer.Option(min=0, help="Draw from this mode alone; by default from all.")] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Number of samples.")] = 64,
@@ -255,18 +222,20 @@ def sample(
 def predict(
     run: Run,
     source: Annotated[
-        Path, typer.Argument(metavar="INPUT", help="An image folder or file, .npy or .npz.", show_default=False)
+        Path,
+        typer.Argument(metavar="INPUT", help="Images, .npy, .npz or a table.", show_default=False),
     ],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Write here instead of printing.", show_default=False)
     ] = None,
+    skip_bad: SkipBad = False,
 ) -> None:
     """Cluster new data; prints or writes CSV."""
     from nemgan.experiments.outputs import check_free, predict_run
 
     if out is not None:
         check_free(out)
-    text = predict_run(run, source)
+    text = predict_run(run, source, skip_bad=skip_bad)
     if out is None:
         typer.echo(text, nl=False)
         return
@@ -280,19 +249,27 @@ def predict(
 @verb
 def priors(
     source: Annotated[
-        str, typer.Argument(metavar="DATA", help="An image folder, .npy, .npz, or a name of nemgan data.")
+        str, typer.Argument(metavar="DATA", help="An image folder, .npy, .npz, a table, or a name of nemgan data.")
     ],
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="id_column=, label_column= (left out), impute=.", show_default=False),
+    ] = None,
     labels: Annotated[Path | None, typer.Option(metavar="FEW.csv", help="Lines of: file name or row, class.")] = None,
     unlabelled: Annotated[str | None, typer.Option(metavar="DATA", help="Estimate these, in another mix.")] = None,
     n_clusters: Annotated[int | None, typer.Option("-k", min=2, help="Number of kinds; else the labels').")] = None,
     restarts: Annotated[int, typer.Option(min=1, help="Clusterings from different seeds.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all of them.")] = 0,
+    skip_bad: SkipBad = False,
     as_json: AsJson = False,
 ) -> None:
     """How many of each kind, with 95 % intervals."""
+    from nemgan.experiments.config import reading
+
+    how = reading([*(words or []), *(["skip_bad=true"] if skip_bad else [])])
     from nemgan.priors import priors_of
 
-    found = priors_of(source, labels, unlabelled, n_clusters=n_clusters, restarts=restarts, seed=seed)
+    found = priors_of(source, labels, unlabelled, n_clusters=n_clusters, restarts=restarts, seed=seed, how=how)
     if as_json:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:

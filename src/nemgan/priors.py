@@ -11,7 +11,7 @@ neighbour graph in the networks' features (``nemgan.prevalence``), so that each 
 
 from __future__ import annotations
 
-import csv
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,8 +23,12 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import t as student
 
 from nemgan import prevalence
+from nemgan.data import catalog
+from nemgan.data.columns import Columns
+from nemgan.data.files import Found, Reading, find
+from nemgan.data.labels import read_labels
 from nemgan.data.neighbours import nearest
-from nemgan.errors import ConfigError, DataError
+from nemgan.errors import ConfigError
 from nemgan.estimators.clusterer import NEMGANClusterer
 from nemgan.estimators.fitting import ask
 from nemgan.estimators.labels import encode
@@ -240,39 +244,6 @@ def _features(fit: NEMGANClusterer, X: ArrayLike) -> NDArray[np.float32]:
     return np.asarray(found, np.float32)
 
 
-def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
-    """Label of each sample named in ``ids``, None where ``path``, a CSV of ``id,label`` lines, has none for it.
-
-    A first line that says ``id`` is a heading.
-
-    Raises:
-        DataError: an unreadable file, a line of another form, an id that matches no sample or comes twice.
-    """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = [line for line in csv.reader(file) if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"cannot read {path} ({error}): give a CSV of id,label lines") from None
-    if lines and lines[0][0].strip().lower() in ("id", "file", "row"):
-        lines = lines[1:]
-    place = {name: i for i, name in enumerate(ids)}
-    found: list[str | None] = [None] * len(ids)
-    seen: set[str] = set()
-    for line in lines:
-        if len(line) != 2:
-            raise DataError(f"{path}: {','.join(line)!r} is not id,label: give two columns")
-        name, label = line[0].strip(), line[1].strip()
-        if name not in place:
-            raise DataError(f"{path}: id {name!r} matches no sample; ids look like {', '.join(ids[:3])}")
-        if name in seen:
-            raise DataError(f"{path}: id {name!r} comes twice: keep one line")
-        seen.add(name)
-        found[place[name]] = label
-    if not seen:
-        raise DataError(f"{path} has no labels: give id,label lines")
-    return found
-
-
 def priors_of(
     source: str,
     labels: Path | None = None,
@@ -281,18 +252,25 @@ def priors_of(
     n_clusters: int | None = None,
     restarts: int = 3,
     seed: int = 0,
+    how: Reading | None = None,
 ) -> dict[str, Any]:
     """``estimate_priors`` of data by name or path, with labels from a CSV, as JSON values (``nemgan priors``).
 
     The labels a data set has of its own are not looked at.
 
+    Args:
+        how: what the readers of paths are told beside them.
+
     Raises:
         NemganError: data or labels that cannot be read, or do not fit.
     """
-    x, ids, classes = _read(source)
-    y = read_labels(labels, ids) if labels is not None else None
-    target = _read(unlabelled, x.shape[1:])[0] if unlabelled is not None else None
-    found = estimate_priors(
+    found, classes = _read(source, how)
+    x = np.asarray(found.x)
+    y = read_labels(labels, found.ids) if labels is not None else None
+    target = None
+    if unlabelled is not None:
+        target = np.asarray(_read(unlabelled, how, x.shape[1:], found.columns)[0].x)
+    estimate = estimate_priors(
         x,
         None if y is None else np.array(y, object),
         unlabelled=target,
@@ -300,15 +278,17 @@ def priors_of(
         restarts=restarts,
         random_state=seed,
     )
-    return {"data": unlabelled or source, **found.to_dict()}
+    return {"data": unlabelled or source, **estimate.to_dict()}
 
 
-def _read(source: str, shape: tuple[int, ...] | None = None) -> tuple[Array, list[str], int | None]:
+def _read(
+    source: str, how: Reading | None, shape: tuple[int, ...] | None = None, known: Columns | None = None
+) -> tuple[Found, int | None]:
     """Samples, their ids and, for a named set, its number of classes. Images come channels first, as layouts know."""
-    from nemgan.data import catalog, files
-
     if source not in catalog.names():
-        x, ids = files.read(Path(source), shape)
-        return x, ids, None
+        found = find(Path(source), shape, how, known)
+        for note in found.notes:
+            logging.getLogger("nemgan").warning("nemgan: note: %s", note)
+        return found, None
     data = catalog.load(source, seed=0, download=True).train
-    return data.x, [str(i) for i in range(len(data))], data.n_classes
+    return Found(data.x, [str(i) for i in range(len(data))]), data.n_classes

@@ -1,13 +1,55 @@
-"""Plain text for people: columns, pairs, and a run's record in a few lines. Pipes and narrow terminals get the same."""
+"""Plain text for people: columns, pairs, a run's record in a few lines, errors in one. Pipes and narrow terminals get
+the same."""
 
 from __future__ import annotations
 
+import errno
+import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
+
+from nemgan.errors import NemganError
+
+RUN_NOTE = "run folder: "
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def verb(function: Callable[P, R]) -> Callable[P, R]:
+    """Turn errors that a user can act on into one line on stderr and an exit status."""
+
+    @functools.wraps(function)
+    def safe(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except NemganError as error:
+            _fail(str(error), getattr(error, "exit_code", 2), getattr(error, "__notes__", ()))
+        except KeyboardInterrupt as error:
+            _fail("interrupted", 130, getattr(error, "__notes__", ()))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT):
+                raise
+            _fail(f"{error.filename or 'a file'}: {error.strerror}", 2, getattr(error, "__notes__", ()))
+
+    return safe
+
+
+def _fail(message: str, code: int, notes: Iterable[str]) -> NoReturn:
+    """Print one line and end with ``code``. A note ``run folder: X`` says where to go on, or where the trouble is."""
+    folders = [note.removeprefix(RUN_NOTE) for note in notes if note.startswith(RUN_NOTE)]
+    line = " ".join(message.split())
+    if code != 2:
+        line = line.removesuffix("; resume to go on")
+        line += "".join(f"; go on with: nemgan train --resume {name}" for name in folders)
+        typer.echo(f"nemgan: {line}", err=True)
+    else:
+        line += "".join(f" ({RUN_NOTE}{name})" for name in folders if name not in line)
+        typer.echo(f"nemgan: error: {line}", err=True)
+    raise typer.Exit(code)
 
 
 def read_record(folder: Path) -> Mapping[str, Any]:

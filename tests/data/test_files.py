@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from nemgan.data import files
+from nemgan.data import arrays, files
 from nemgan.data.pictures import read_picture, to_uint8
 from nemgan.errors import DataError
 
@@ -205,9 +205,9 @@ def test_nothing_there(tmp_path):
         files.load(tmp_path)
     with pytest.raises(DataError, match="no file or folder"):
         files.load(tmp_path / "none")
-    (tmp_path / "x.csv").write_text("1,2")
+    (tmp_path / "x.txt").write_text("1,2")
     with pytest.raises(DataError, match="cannot tell what"):
-        files.load(tmp_path / "x.csv")
+        files.load(tmp_path / "x.txt")
     with pytest.raises(DataError, match="single picture"):
         files.load(save(tmp_path / "x.png", grey()))
 
@@ -401,6 +401,6 @@ def test_headers_that_promise_too_much_are_refused_before_anything_is_allocated(
 def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "x.npz", x=np.zeros((1 << 12, 64, 64), np.uint8))
     assert files.read(tmp_path / "x.npz")[0].shape == (1 << 12, 1, 64, 64)
-    monkeypatch.setattr(files, "_LARGE", 1 << 20)
+    monkeypatch.setattr(arrays, "_LARGE", 1 << 20)
     with pytest.raises(DataError, match="unpacks 100-fold or more"):
         files.read(tmp_path / "x.npz")

@@ -42,7 +42,7 @@ def test_overrides_lie_over_the_preset_and_the_preset_over_the_schema() -> None:
         ("seed=x", "seed=x is not allowed: it should be a valid integer"),
         ("seed=-1", "greater than or equal to 0"),
         ("seed=1.5", "valid integer"),
-        ("labels=500", "less than or equal to 1"),
+        ("labels=500", "between 0 and 1"),
         ("latent.noise=nan", "number"),
         ("gan.lr=-1", "greater than 0"),
         ("gan.loss=hinje", "did you mean 'hinge'"),

@@ -8,11 +8,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from nemgan.data import files, synthetic
+from nemgan.data import files, labels, synthetic
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.download import ensure
 from nemgan.data.images import CELEBA, CIFAR10, DIGITS, FASHION_MNIST, MNIST, ImageSet
-from nemgan.data.pictures import SUFFIXES
 from nemgan.data.stacked import STACKED_MNIST
 from nemgan.data.subsets import counts_for, impose_masses, merge_classes
 from nemgan.errors import DataError, unknown
@@ -140,7 +139,15 @@ def data_root() -> Path:
     return Path(given).expanduser() if given else Path.home() / ".cache" / "nemgan" / "data"
 
 
-def load(name_or_path: str | Path, *, seed: int = 0, root: Path | None = None, download: bool = False) -> Splits:
+def load(
+    name_or_path: str | Path,
+    *,
+    seed: int = 0,
+    root: Path | None = None,
+    download: bool = False,
+    how: files.Reading | None = None,
+    few: Path | None = None,
+) -> Splits:
     """The named set, or a user's own data at a path (see :mod:`nemgan.data.files`).
 
     The same ``seed`` gives the same samples. Masses are imposed on the test split too, which is the official one where
@@ -149,6 +156,8 @@ def load(name_or_path: str | Path, *, seed: int = 0, root: Path | None = None, d
     Args:
         root: where the raw files are, by default :func:`data_root`.
         download: fetch raw files that are missing.
+        how: what the reader of a path is told beside it.
+        few: a CSV of few labels; samples of a named set have the numbers of their rows in the training split.
 
     Raises:
         DataError: unknown name, nothing at the path, files missing or damaged.
@@ -156,24 +165,29 @@ def load(name_or_path: str | Path, *, seed: int = 0, root: Path | None = None, d
     name = str(name_or_path)
     if isinstance(name_or_path, Path) or name not in _RECIPES:
         if isinstance(name_or_path, Path) or _like_path(name):
-            return files.load(Path(name_or_path).expanduser(), seed)
+            return files.load(Path(name_or_path).expanduser(), seed, how, few)
         raise unknown("data set or path", name, _RECIPES, DataError)
+    if how not in (None, files.Reading()):
+        raise DataError(f"{name} is a named set: drop label_column=, id_column=, impute= and skip_bad=")
+    splits = _named(name, seed, root or data_root(), download)
+    if few is None:
+        return splits
+    given = labels.read_labels(few, [str(i) for i in range(len(splits.train))])
+    return replace(splits, few=labels.codes(given, splits.train.class_names, str(few)))
+
+
+def _named(name: str, seed: int, root: Path, download: bool) -> Splits:
     recipe = _RECIPES[name]
     if recipe.images is None:
         return _synthetic(name, recipe, seed)
-    root = root or data_root()
     ensure(recipe.images, root, download=download)
     raw = recipe.images.read(root)
-    return Splits(
-        *(_subset(data, recipe, name, seed, part) for data, part in ((raw.train, "train"), (raw.test, "test")))
-    )
+    return Splits(_subset(raw.train, recipe, name, seed, "train"), _subset(raw.test, recipe, name, seed, "test"))
 
 
 def _like_path(text: str) -> bool:
-    suffixes = (".npy", ".npz", *SUFFIXES)
-    return (
-        text.startswith(("~", ".")) or "/" in text or os.sep in text or text.endswith(suffixes) or os.path.exists(text)
-    )
+    like = text.startswith(("~", ".")) or "/" in text or os.sep in text or text.endswith(files.SUFFIXES)
+    return like or os.path.exists(text)
 
 
 def _recipe(name: str) -> _Recipe:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from nemgan.data.ondisk import Rows, Samples, take
 from nemgan.errors import DataError
+
+if TYPE_CHECKING:
+    from nemgan.data.columns import Columns
 
 Array = NDArray[Any]
 UNLABELLED = -1
@@ -20,6 +24,7 @@ class Dataset:
 
     Attributes:
         x: images ``(N, C, H, W)`` uint8 with C = 1 or 3, or vectors ``(N, D)`` float32, all finite.
+            Images may stay on disk (``ondisk.Rows``).
         y: class of each sample ``(N,)`` int64 in ``0 … len(class_names) − 1``; −1 means unlabelled.
         class_names: one name per class.
         name: what reports call it.
@@ -28,13 +33,14 @@ class Dataset:
         DataError: wrong shape or dtype, NaN or infinite values, labels out of range, no samples.
     """
 
-    x: Array
+    x: Samples
     y: Array
     class_names: tuple[str, ...]
     name: str
 
     def __post_init__(self) -> None:
-        x, y = np.asarray(self.x), np.asarray(self.y)
+        x = self.x if isinstance(self.x, Rows) else np.asarray(self.x)
+        y = np.asarray(self.y)
         if x.ndim not in (2, 4):
             raise DataError(
                 f"data {self.name!r}: samples have shape {x.shape}; give images (N, C, H, W) or vectors (N, D)"
@@ -51,7 +57,7 @@ class Dataset:
         else:
             if x.dtype.kind not in "fiu":
                 raise DataError(f"data {self.name!r}: vectors are {x.dtype}; give numbers")
-            x = x.astype(np.float32, copy=False)
+            x = np.asarray(x).astype(np.float32, copy=False)
             bad = ~np.isfinite(x)
             if bad.any():
                 row, column = np.argwhere(bad)[0]
@@ -96,7 +102,7 @@ class Dataset:
 
     def take(self, index: Array) -> Dataset:
         """The samples at ``index`` (integers or a boolean mask), in that order."""
-        return replace(self, x=self.x[index], y=self.y[index])
+        return replace(self, x=take(self.x, index), y=self.y[index])
 
     def unlabelled(self) -> Dataset:
         """The same samples with every label hidden."""
@@ -105,7 +111,16 @@ class Dataset:
 
 @dataclass(frozen=True, eq=False)
 class Splits:
-    """Training and test data of one set. Training never sees ``test``; it is for evaluation alone."""
+    """Training and test data of one set. Training never sees ``test``; it is for evaluation alone.
+
+    Attributes:
+        notes: remarks for the user on how the data were read.
+        columns: of a table, how its rows became vectors.
+        few: class of each training sample that a file of few labels names, −1 elsewhere; None without such a file.
+    """
 
     train: Dataset
     test: Dataset
+    notes: tuple[str, ...] = ()
+    columns: Columns | None = None
+    few: Array | None = None

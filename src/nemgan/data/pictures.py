@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from nemgan.data.dataset import Array
+from nemgan.data.ondisk import Samples, blocks
 from nemgan.errors import DataError
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"))
@@ -18,14 +19,14 @@ MAX_PIXELS = 64_000_000  # a picture larger than this is taken for a decompressi
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")  # none that starts another program, as EPS does
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width of the picture at ``path``, from its header alone.
+def picture_kind(path: Path) -> tuple[tuple[int, int], str]:
+    """Height and width, and Pillow's mode, of the picture at ``path``, from its header alone.
 
     Raises:
         DataError: not a picture, or more than ``MAX_PIXELS`` pixels.
     """
     with _opened(path) as image:
-        return image.height, image.width
+        return (image.height, image.width), image.mode
 
 
 def read_picture(path: Path, size: tuple[int, int], channels: int = 3) -> Array:
@@ -49,8 +50,8 @@ def read_picture(path: Path, size: tuple[int, int], channels: int = 3) -> Array:
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if channels == 3 else pixels[None]
 
 
-def to_uint8(x: Array, what: str) -> Array:
-    """Pixels of any number type as uint8.
+def to_uint8(x: Samples, what: str) -> Array:
+    """Pixels of any number type as uint8, converted block by block.
 
     Integers are taken as 0 … 255, booleans as black and white, floats as [0, 1] if none is above 1, else as [0, 255].
 
@@ -58,25 +59,37 @@ def to_uint8(x: Array, what: str) -> Array:
         DataError: NaN or infinite values, values outside those ranges, not numbers; it starts with ``what``.
     """
     if x.dtype == np.uint8:
-        return x
+        return np.asarray(x)
     if x.dtype.kind == "b":
-        return x.astype(np.uint8) * np.uint8(255)
+        return np.asarray(x).astype(np.uint8) * np.uint8(255)
     if x.dtype.kind not in "fiu":
         raise DataError(f"{what}: pixels are {x.dtype}; give numbers in [0, 1] or 0 … 255")
     if x.size == 0:
-        return x.astype(np.uint8)
-    if x.dtype.kind == "f" and not np.isfinite(x).all():
-        bad = ~np.isfinite(x)
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        raise DataError(
-            f"{what}: {int(bad.sum())} pixels are NaN or infinite (first at {first}); repair or remove them"
-        )
-    low, high = x.min(), x.max()
+        return np.asarray(x).astype(np.uint8)
+    _refuse_strange(x, what)
+    low, high = min(part.min() for part in blocks(x)), max(part.max() for part in blocks(x))
     if low < 0 or high > 255:
         raise DataError(f"{what}: pixels span {low:g} … {high:g}; rescale them to [0, 1] or 0 … 255")
-    if x.dtype.kind == "f":
-        x = np.rint(x.astype(np.float32) * (255 if high <= 1 else 1))
-    return x.astype(np.uint8)
+    white = 255 if x.dtype.kind == "f" and high <= 1 else 1
+    return np.concatenate([_rounded(part, white) for part in blocks(x)])
+
+
+def _rounded(x: Array, white: int) -> Array:
+    return (np.rint(x.astype(np.float32) * np.float32(white)) if x.dtype.kind == "f" else x).astype(np.uint8)
+
+
+def _refuse_strange(x: Samples, what: str) -> None:
+    """Raise DataError where pixels are NaN or infinite, with their number and the place of the first."""
+    bad, rows = 0, 0
+    first: tuple[int, ...] = ()
+    for part in blocks(x) if x.dtype.kind == "f" else ():
+        strange = ~np.isfinite(part)
+        if not bad and strange.any():
+            i, *rest = (int(at) for at in np.argwhere(strange)[0])
+            first = (rows + i, *rest)
+        bad, rows = bad + int(strange.sum()), rows + len(part)
+    if bad:
+        raise DataError(f"{what}: {bad} pixels are NaN or infinite (first at {first}); repair or remove them")
 
 
 @contextmanager

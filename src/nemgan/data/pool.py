@@ -13,6 +13,21 @@ import torch
 from torch import Tensor
 
 from nemgan.data.dataset import Dataset
+from nemgan.data.ondisk import Rows
+
+
+class OnDisk:
+    """Stands for the tensor ``(N, …)`` of samples that stay on disk: what is indexed is read, and put on the device."""
+
+    def __init__(self, rows: Rows, device: torch.device) -> None:
+        self.rows, self.device, self.shape = rows, device, torch.Size(rows.shape)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, at: Tensor | slice) -> Tensor:
+        found = self.rows[at.cpu().numpy() if isinstance(at, Tensor) else at]
+        return torch.from_numpy(found).to(self.device)
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +35,12 @@ class Pool:
     """Samples, disclosed labels and neighbours on one device.
 
     Attributes:
-        x: images ``(N, C, H, W)`` uint8 or vectors ``(N, D)`` float32, as in the data set.
+        x: images ``(N, C, H, W)`` uint8 or vectors ``(N, D)`` float32, as in the data set, and on disk where those are.
         labelled: positions of the disclosed labels, ``(L,)`` int64.
         labels: their classes, ``(L,)`` int64.
     """
 
-    x: Tensor
+    x: Tensor | OnDisk
     labelled: Tensor
     labels: Tensor
 
@@ -34,12 +49,16 @@ class Pool:
         """The pool of ``data``; labels of −1 stay hidden."""
         y = torch.from_numpy(data.y)
         labelled = (y >= 0).nonzero().flatten()
-        return cls(torch.from_numpy(data.x).to(device), labelled.to(device), y[labelled].to(device))
+        if isinstance(data.x, Rows):
+            x: Tensor | OnDisk = OnDisk(data.x, torch.device(device))
+        else:
+            x = torch.from_numpy(data.x).to(device)
+        return cls(x, labelled.to(device), y[labelled].to(device))
 
     def some(self, n: int) -> Pool:
-        """A pool of at most ``n`` samples: all that are labelled, and others in a fixed shuffled order."""
+        """A pool of at most ``n`` samples, none on disk: all that are labelled, others in a fixed shuffled order."""
         if n >= len(self.x):
-            return self
+            return self if isinstance(self.x, Tensor) else Pool(self.x[:], self.labelled, self.labels)
         first = torch.ones(len(self.x))
         first[self.labelled.cpu()] = 0
         shuffled = torch.from_numpy(np.random.default_rng(0).permutation(len(self.x)))

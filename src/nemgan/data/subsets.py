@@ -11,6 +11,7 @@ from fractions import Fraction
 from math import lcm
 
 import numpy as np
+from numpy.typing import NDArray
 
 from nemgan.data.dataset import UNLABELLED, Dataset
 from nemgan.errors import DataError
@@ -132,11 +133,27 @@ def hold_out(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dat
     Raises:
         DataError: fewer than two samples.
     """
-    if len(data) < 2:
-        raise DataError(f"data {data.name!r} has {len(data)} sample: give at least 2, one is held out for testing")
-    aside = np.zeros(len(data), bool)
-    aside[rng.choice(len(data), max(1, round(share * len(data))), replace=False)] = True
+    aside = apart(len(data), share, rng, data.name)
     return data.take(~aside), data.take(aside)
+
+
+def apart(
+    n: int, share: float, rng: np.random.Generator, name: str, spare: NDArray[np.bool_] | None = None
+) -> NDArray[np.bool_]:
+    """Which of ``n`` samples are set aside, ``(n,)``: a random ``share``, at least one; of those to ``spare`` last.
+
+    Raises:
+        DataError: fewer than two samples.
+    """
+    if n < 2:
+        raise DataError(f"data {name!r} has {n} sample: give at least 2, one is held out for testing")
+    aside, wanted = np.zeros(n, bool), max(1, round(share * n))
+    if spare is None:
+        aside[rng.choice(n, wanted, replace=False)] = True
+    else:
+        order = rng.permutation(n)
+        aside[order[np.argsort(spare[order], kind="stable")][:wanted]] = True
+    return aside
 
 
 def _need_labels(data: Dataset, what: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from nemgan.data.columns import spread
 from nemgan.errors import ConfigError, DataError
 
 Array = NDArray[Any]
@@ -132,8 +133,7 @@ def learn(x: Array, image_shape: Sequence[int] | None) -> Layout:
     """
     dtype = x.dtype.name if x.dtype.kind in "fiu" else "float64"
     if x.ndim == 2 and image_shape is None:
-        offset, scale = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
-        scale = np.where(scale > 1e-12 * np.abs(offset), scale, 1.0)
+        offset, scale = spread(x)
         return Layout(x.shape[1:], "none", False, dtype, 1.0, tuple(offset.tolist()), tuple(scale.tolist()))
     flat = x.ndim == 2
     shape = tuple(x.shape[1:]) if not flat else _image_shape(image_shape, x.shape[1])

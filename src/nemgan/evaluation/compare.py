@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemgan.data.dataset import Splits
+from nemgan.data.ondisk import Samples
 from nemgan.evaluation.extractors import Extractor
 from nemgan.evaluation.fidelity import frechet, kid, overlap
 from nemgan.evaluation.result import Fidelity
@@ -74,6 +75,6 @@ def _spread(features: Array) -> float:
     return float(pdist(features.astype(np.float64)).mean())
 
 
-def _some(x: Array, n: int, rng: np.random.Generator) -> Array:
+def _some(x: Samples, n: int, rng: np.random.Generator) -> Array:
     """``n`` of the samples, at random, in their order."""
     return x[np.sort(rng.permutation(len(x))[:n])]

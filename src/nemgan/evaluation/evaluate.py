@@ -17,6 +17,7 @@ from torch import Tensor
 
 from nemgan.counting import Count
 from nemgan.data.dataset import Dataset, Splits
+from nemgan.data.ondisk import Samples
 from nemgan.errors import ConfigError, DataError
 from nemgan.evaluation import clustering, modes
 from nemgan.evaluation.compare import Pair, compare
@@ -35,7 +36,7 @@ PER_MODE, OF_ALL_MODES = 500, 10_000
 """Samples of each mode that are compared with real ones, at most; and of all modes together."""
 
 
-def predict(model: Model, x: Array, batch: int = BATCH) -> NDArray[np.float32]:
+def predict(model: Model, x: Samples, batch: int = BATCH) -> NDArray[np.float32]:
     """Posterior over clusters ``(N, M)`` of raw samples: uint8 images ``(N, C, H, W)`` or float vectors ``(N, D)``.
 
     Raises:
@@ -44,12 +45,14 @@ def predict(model: Model, x: Array, batch: int = BATCH) -> NDArray[np.float32]:
     return _apply(model, x, batch, model.posterior, model.n_clusters)
 
 
-def embed(model: Model, x: Array, batch: int = BATCH) -> NDArray[np.float32]:
+def embed(model: Model, x: Samples, batch: int = BATCH) -> NDArray[np.float32]:
     """The model's features ``(N, F)`` of raw samples, as for ``predict``."""
     return _apply(model, x, batch, model.features, 0)
 
 
-def _apply(model: Model, x: Array, batch: int, function: Callable[[Tensor], Tensor], width: int) -> NDArray[np.float32]:
+def _apply(
+    model: Model, x: Samples, batch: int, function: Callable[[Tensor], Tensor], width: int
+) -> NDArray[np.float32]:
     kind = "uint8" if len(model.shape) == 3 else "float32"
     if x.shape[1:] != model.shape or x.dtype != kind:
         raise DataError(

@@ -167,7 +167,7 @@ def _judge_of_stacked(splits: Splits, seed: int, cache: Path | None) -> Judge | 
 
 def _train(net: Net, data: Dataset, seed: int) -> None:
     """Adam, one learning-rate cycle, cross-entropy; images are shifted at random by up to a twelfth of their side."""
-    x, y = torch.tensor(data.x), torch.tensor(data.y)
+    x, y = torch.tensor(np.asarray(data.x)), torch.tensor(data.y)
     if data.kind == "vector":
         scale = x.std(0, unbiased=False)
         net.offset.copy_(x.mean(0))

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import fields
 from difflib import SequenceMatcher
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from nemgan.data.files import Reading
 from nemgan.errors import ConfigError
-from nemgan.settings import Batch, Count, Fraction, ModelSettings, Section
+from nemgan.settings import Batch, Count, ModelSettings, Section
 
 
 class TrainConfig(Section):
@@ -34,8 +37,17 @@ class Config(ModelSettings):
     data: str = "digits-demo"
     preset: str = "connected"
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
-    labels: Fraction = 0.0
-    """Share of training labels disclosed (a seeded random draw); 0 is the zero-label track."""
+    labels: float | str = 0.0
+    """Labels disclosed: a share of the data's own (a seeded random draw), or a CSV of id,class lines; 0 is the
+    zero-label track, which reads no such file."""
+    label_column: str = ""
+    """Column of a table that holds classes."""
+    id_column: str = ""
+    """Column of a table that names its rows."""
+    impute: Literal["none", "mean", "median", "most_frequent"] = "none"
+    """What stands in for missing values of a table."""
+    skip_bad: bool = False
+    """Leave out pictures that cannot be read."""
     prior: Literal["matched", "uniform", "learned"] | tuple[float, ...] = "learned"
     """Masses of the clusters: the data's true ones, equal ones, unknown and learned, or given."""
     n_clusters: Batch | None = None
@@ -44,6 +56,25 @@ class Config(ModelSettings):
     threads: Count | None = None
     """CPU threads; the process's default where not given. Part of what makes a run repeatable."""
     train: TrainConfig = TrainConfig()
+
+    @field_validator("labels")
+    @classmethod
+    def _share_or_file(cls, value: float | str) -> float | str:
+        if isinstance(value, str) and not value.lower().endswith((".csv", ".txt")):
+            raise ValueError("should be a share such as 0.01, or a .csv file of id,class lines")
+        if not isinstance(value, str) and not 0 <= value <= 1:
+            raise ValueError("should be a share between 0 and 1, or a .csv file of id,class lines")
+        return value
+
+    @property
+    def few(self) -> Path | None:
+        """The file of few labels, where there is one."""
+        return Path(self.labels).expanduser() if isinstance(self.labels, str) else None
+
+    @property
+    def reading(self) -> Reading:
+        """What the reader of the user's own data is told."""
+        return Reading(self.impute, self.label_column, self.id_column, self.skip_bad)
 
 
 def keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
@@ -102,6 +133,20 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
                 f"cannot read the value of {word!r}: quote it or write a plain number, word or list"
             ) from None
     return found
+
+
+def reading(words: Iterable[str]) -> Reading:
+    """What readers of data are told, of ``key=value`` words.
+
+    Raises:
+        ConfigError: another key, or a value that is not allowed.
+    """
+    found = parse_overrides(words)
+    known = [field.name for field in fields(Reading)]
+    strange = next((key for key in found if key not in known), None)
+    if strange is not None:
+        raise ConfigError(f"{strange}= says nothing about how data are read: only {', '.join(known)} do")
+    return build(found).reading
 
 
 def build(overrides: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Config:

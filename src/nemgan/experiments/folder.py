@@ -24,7 +24,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from nemgan.data.columns import Columns
 from nemgan.data.dataset import Dataset
+from nemgan.data.ondisk import blocks
 from nemgan.errors import CheckpointError, ConfigError
 from nemgan.experiments.config import Config, one_line
 from nemgan.storage import replace_file
@@ -43,6 +45,7 @@ class Card:
         labels_used: number of training labels disclosed.
         class_names: the data's classes.
         digest: of the training samples and the disclosed labels.
+        columns: of a table, how its rows become vectors (``data.columns``), as JSON values.
     """
 
     shape: tuple[int, ...]
@@ -51,12 +54,19 @@ class Card:
     labels_used: int
     class_names: tuple[str, ...] = field(default=())
     digest: str = ""
+    columns: tuple[Mapping[str, Any], ...] = field(default=())
+
+    @property
+    def table(self) -> Columns | None:
+        """How rows of a table become vectors, where the run was trained on one."""
+        return Columns.of_json(self.columns) if self.columns else None
 
 
 def digest(train: Dataset) -> str:
     """Names the samples and the labels that training sees, 32 hexadecimal digits."""
     found = hashlib.blake2b(f"{train.x.shape}/{train.x.dtype}".encode(), digest_size=16)
-    found.update(train.x.tobytes())
+    for part in blocks(train.x):
+        found.update(part.tobytes())
     found.update(train.y.tobytes())
     return found.hexdigest()
 
@@ -166,6 +176,7 @@ def read_card(folder: Path, beside: Mapping[str, Any] | None = None) -> Card:
     try:
         found: Mapping[str, Any] = json.loads(text)
         prior = found["prior"]
+        columns = Columns.of_json(found.get("columns", ()))  # runs of before tables have none
         return Card(
             shape=tuple(int(size) for size in found["shape"]),
             n_clusters=int(found["n_clusters"]),
@@ -173,6 +184,7 @@ def read_card(folder: Path, beside: Mapping[str, Any] | None = None) -> Card:
             labels_used=int(found["labels_used"]),
             class_names=tuple(str(name) for name in found["class_names"]),
             digest=str(found["digest"]),
+            columns=tuple(columns.to_json()),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{folder / MODEL} is damaged ({error}): restore it or start a new run") from None

@@ -7,8 +7,9 @@ full labels in ``splits`` are for evaluation alone.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from nemgan.data import catalog as data_catalog
 from nemgan.data.dataset import Dataset, Splits
+from nemgan.data.ondisk import blocks
 from nemgan.data.subsets import hide_labels
 from nemgan.errors import ConfigError, DataError
 from nemgan.experiments.config import Config, build, flat, parse_overrides, show
@@ -70,7 +72,7 @@ def check_model(config: Config) -> None:
         ConfigError: it cannot; the message names the models that can.
     """
     entry = model_catalog.entry(config.model)
-    if config.labels > 0 and not entry.uses_labels:
+    if config.labels and not entry.uses_labels:
         raise model_catalog.without_labels(config.model)
     equal = config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
     if not entry.conditions["C3"] and not equal:
@@ -89,7 +91,7 @@ def _kind(config: Config) -> tuple[tuple[int, ...], int]:
 
 def load(config: Config) -> Splits:
     """The configured data, downloaded if it is a public set not on disk."""
-    return data_catalog.load(config.data, seed=config.seed, download=True)
+    return data_catalog.load(config.data, seed=config.seed, download=True, how=config.reading, few=config.few)
 
 
 def prepare(config: Config) -> Prepared:
@@ -100,12 +102,18 @@ def prepare(config: Config) -> Prepared:
     """
     check_model(config)
     splits = load(config)
-    if (splits.train.x == splits.train.x[0]).all():
+    for note in splits.notes:
+        logging.getLogger("nemgan").warning("nemgan: note: %s", note)
+    first = splits.train.x[:1]
+    if all((part == first).all() for part in blocks(splits.train.x)):
         n = len(splits.train)
         raise DataError(f"all {n} training samples of {config.data} are identical: give data that vary")
     matched = splits.train.masses if config.prior == "matched" else None  # the masses are known, no label is
-    if config.labels == 0:
+    if not config.labels:
         train = splits.train.unlabelled()
+    elif isinstance(config.labels, str):
+        assert splits.few is not None
+        train = replace(splits.train, y=splits.few)
     else:
         train = hide_labels(splits.train, config.labels, numpy_generator(config.seed, "labels"))
     n_clusters = _count(config, train)
@@ -118,6 +126,7 @@ def prepare(config: Config) -> Prepared:
         labels_used=labels_used,
         class_names=train.class_names,
         digest=digest(train),
+        columns=() if splits.columns is None else tuple(splits.columns.to_json()),
     )
     return Prepared(splits, train, card)
 
@@ -132,17 +141,27 @@ def _count(config: Config, train: Dataset) -> int:
         )
     if n > len(train):
         raise ConfigError(f"{n} modes but only {len(train)} training samples: lower n_clusters or give more data")
-    if config.connect.steps > 0 and max(config.connect.micro_modes, config.connect.neighbours + 1) > len(train):
+    if _connected(config) and max(config.connect.micro_modes, config.connect.neighbours + 1) > len(train):
         raise ConfigError(
             f"connect.micro_modes={config.connect.micro_modes} and connect.neighbours={config.connect.neighbours} ask "
             f"for more than the {len(train)} training samples: lower them or give more data"
         )
-    if config.labels > 0 and n != train.n_classes:
+    if config.few is not None and n != train.n_classes:
         raise ConfigError(
-            f"labels={config.labels:g} needs one cluster a class, but n_clusters={n} and data {train.name!r} has "
+            f"{config.labels} labels {train.n_classes} classes, but n_clusters={n}: label at least one sample of each "
+            "cluster, or drop n_clusters"
+        )
+    if config.labels and n != train.n_classes:
+        raise ConfigError(
+            f"labels={show(config.labels)} needs one cluster a class, but n_clusters={n} and data {train.name!r} has "
             f"{train.n_classes} classes: drop n_clusters or use labels=0"
         )
     return n
+
+
+def _connected(config: Config) -> bool:
+    """Whether h learns from the data's own neighbourhoods, whichever way."""
+    return config.connect.steps > 0 or config.contrast.steps > 0
 
 
 def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArray[np.float64] | None:
@@ -150,8 +169,8 @@ def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArr
     from nemgan.prior import check_masses
 
     if config.prior == "learned":
-        alone = config.connect.steps > 0 or model_catalog.entry(config.model).learns_masses
-        if not alone and config.labels == 0:
+        alone = _connected(config) or model_catalog.entry(config.model).learns_masses
+        if not alone and not config.labels:
             raise ConfigError(
                 "prior=learned without labels needs the connected inverter: use preset=connected, labels=0.01, or give "
                 "the masses with prior=matched or prior=[.7,.3]"

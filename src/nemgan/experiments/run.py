@@ -28,6 +28,7 @@ from nemgan.experiments.folder import (
     CONFIG,
     PICTURES,
     RESULT,
+    Card,
     check_writable,
     digest,
     new_folder,
@@ -112,10 +113,14 @@ def load_run(folder: Path) -> tuple[Config, Model]:
     if not (folder / "model.safetensors").is_file():
         read_card(folder)  # not a run folder at all, perhaps
         raise CheckpointError(f"{folder} holds no trained model: finish it with nemgan train --resume {folder}")
-    card = read_card(folder, saved_info(folder).get("card"))
-    model = make_model(config, card)
+    model = make_model(config, model_card(folder))
     load_model(model, folder)
     return config, model.to(pick_device(config.device)).eval()
+
+
+def model_card(folder: Path) -> Card:
+    """What the model of a finished run was built for."""
+    return read_card(folder, saved_info(folder).get("card"))
 
 
 def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:

@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from nemgan.data.pool import Pool
+from nemgan.data.pool import OnDisk, Pool
 
 
 class Conditions(NamedTuple):
@@ -157,9 +157,9 @@ class Model(nn.Module, ABC):
             return (x.clamp(0, 1) * 255).round().to(torch.uint8)
         return x * self.scale + self.offset
 
-    def fit_scale(self, x: Tensor) -> None:
+    def fit_scale(self, x: Tensor | OnDisk) -> None:
         """Set offset and scale from raw vectors ``(N, D)``; images need none. Constant columns keep scale 1."""
-        if len(self.shape) == 1:
+        if len(self.shape) == 1 and isinstance(x, Tensor):  # vectors are never left on disk
             scale = x.std(0, unbiased=False)
             self.offset.copy_(x.mean(0))
             self.scale.copy_(torch.where(scale > 0, scale, torch.ones_like(scale)))

@@ -73,7 +73,7 @@ class Connection:
     def __init__(self, model: NEMGAN, pool: Pool) -> None:
         self.model, self.settings = model, model.settings.connect
         self.pool = pool.some(self.settings.samples)
-        self.augment = fitting(pool.x.cpu().numpy(), self.settings.augment)
+        self.augment = fitting(pool.x[:5000].cpu().numpy(), self.settings.augment)  # it looks at no more
 
     def stages(self) -> list[Stage]:
         settings = self.settings
@@ -122,7 +122,7 @@ class Connection:
         """Find the neighbours in the raw samples, and after the first time also in h's features."""
         scratch = self.model.scratch
         if "raw_neighbours" not in scratch:
-            index, weights = self._graph(flatten(self.pool.x.cpu().numpy()))
+            index, weights = self._graph(flatten(self.pool.x[:].cpu().numpy()))
             scratch.update(raw_neighbours=index, raw_weights=weights)
         elif "own_neighbours" not in scratch:
             index, weights = scratch["raw_neighbours"], scratch["raw_weights"]
@@ -190,7 +190,8 @@ class Connection:
         """``function`` of every sample of ``pool`` (by default its own), unchanged, with h at rest, ``(N, …)``."""
         x = (pool or self.pool).x
         with at_rest(self.model.inverter):
-            return torch.cat([function(self.model.encode(part)) for part in torch.split(x, 1024)])
+            parts = (x[at : at + 1024] for at in range(0, len(x), 1024))
+            return torch.cat([function(self.model.encode(part)) for part in parts])
 
     def modes(self, pool: Pool | None = None) -> Tensor:
         """Micro-mode of every sample of ``pool`` (by default its own), ``(N,)`` int64."""

@@ -1,0 +1,247 @@
+"""The columns of a table as numbers for a model, and back.
+
+What is learned from training rows (means and deviations, words, what stands in for a missing value) is kept with a run
+as JSON, so that other tables are read the same way and generated samples become rows again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemgan.data.tables import Table, numbers, words
+from nemgan.errors import DataError
+
+Array = NDArray[Any]
+Float = NDArray[np.float64]
+Impute = Literal["none", "mean", "median", "most_frequent"]
+MOST_WORDS = 30
+"""Different words of a column, at most: each is a number of its own to the model."""
+
+
+def spread(x: Array) -> tuple[Float, Float]:
+    """Mean and standard deviation of each column of ``x`` (N, D) in double precision; of constant columns, 1."""
+    offset, scale = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+    return offset, np.where(scale > 1e-12 * np.abs(offset), scale, 1.0)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column.
+
+    Attributes:
+        kind: ``number``: one standardised number; ``words``: 0 or 1 of two words, else one number a word, 1 for its
+            own; ``constant`` and ``copy``: nothing, since they tell nothing.
+        offset, scale, low, high: mean, standard deviation and range of the numbers.
+        whole: all are whole numbers.
+        words: in their order; the constant.
+        fill: what stands in for a missing value; None refuses it.
+        of: the column that a copy repeats.
+    """
+
+    name: str
+    kind: Literal["number", "words", "constant", "copy"]
+    offset: float = 0.0
+    scale: float = 1.0
+    low: float = 0.0
+    high: float = 0.0
+    whole: bool = False
+    words: tuple[str, ...] = field(default=())
+    fill: float | str | None = None
+    of: str = ""
+
+    @property
+    def width(self) -> int:
+        """How many numbers it is to the model."""
+        return {"number": 1, "words": 1 if len(self.words) == 2 else len(self.words)}.get(self.kind, 0)
+
+    def encode(self, values: Array, what: str) -> tuple[Float, list[str]]:
+        """``(N, width)`` of the table's ``values``, none missing, and the words among them that are not known."""
+        if self.kind == "number":
+            found = numbers(values)
+            if found is None:
+                row = next(i for i, v in enumerate(values) if v is not None and numbers(values[i : i + 1]) is None)
+                where = f"column {self.name!r} holds {values[row]!r} (row {row})"
+                raise DataError(f"{what}: {where} where training rows hold numbers: correct it")
+            _refuse_infinite(found, self.name, what)
+            return ((found - self.offset) / self.scale)[:, None], []
+        known = np.asarray(self.words, object)
+        hit = words(values)[:, None] == known[None]
+        strange = sorted(set(values[~hit.any(1)].tolist()))
+        if self.width == 1:
+            return np.where(hit.any(1), hit[:, 1], 0.5)[:, None].astype(np.float64), strange
+        return hit.astype(np.float64), strange
+
+    def decode(self, x: Array) -> Array:
+        """The table's values of ``(n, width)`` numbers: those nearest to ones that occurred."""
+        if self.kind == "number":
+            value = np.clip(x[:, 0].astype(np.float64) * self.scale + self.offset, self.low, self.high)
+            digits = 0 if self.whole else max(0, 5 - math.floor(math.log10(self.scale)))
+            return np.round(value, digits)
+        best = x[:, 0] > 0.5 if self.width == 1 else x.argmax(1)
+        return np.array(self.words, object).take(best.astype(int))
+
+
+@dataclass(frozen=True)
+class Columns:
+    """All columns, in the table's order."""
+
+    columns: tuple[Column, ...]
+
+    @property
+    def width(self) -> int:
+        return sum(column.width for column in self.columns)
+
+    def encode(self, table: Table) -> tuple[NDArray[np.float32], tuple[str, ...]]:
+        """The rows of ``table`` as vectors ``(N, width)``, and remarks on what was not known.
+
+        Columns that are not among these are ignored.
+
+        Raises:
+            DataError: columns that are not there, missing values that have no stand-in, words for numbers.
+        """
+        used = [column for column in self.columns if column.width]
+        absent = [column.name for column in used if column.name not in table.columns]
+        if absent:
+            raise DataError(f"{table.name} lacks columns {listed(absent)}: give a table with the columns of the run's")
+        gaps = {c.name: int(_missing(table.columns[c.name]).sum()) for c in used if c.fill is None}
+        gaps = {name: n for name, n in gaps.items() if n}
+        if gaps:
+            where = listed([f"{name} ({n})" for name, n in gaps.items()])
+            raise DataError(
+                f"{table.name}: values are missing in {where}: complete or remove these rows, or train with "
+                "impute=median, mean or most_frequent"
+            )
+        parts, notes = [], []
+        for column in used:
+            part, strange = column.encode(_filled(table.columns[column.name], column.fill), table.name)
+            parts.append(part)
+            if strange:
+                notes.append(
+                    f"{table.name}: words of column {column.name!r} that training rows do not have count as none of "
+                    f"theirs: {listed(strange)}"
+                )
+        return np.concatenate(parts, 1).astype(np.float32), tuple(notes)
+
+    def decode(self, x: Array) -> dict[str, Array]:
+        """Columns of the table, by name, of vectors ``x`` (n, width)."""
+        found: dict[str, Array] = {}
+        at = 0
+        for column in self.columns:
+            if column.width:
+                found[column.name] = column.decode(x[:, at : at + column.width])
+            elif column.kind == "constant":
+                found[column.name] = np.full(len(x), column.words[0], object)
+            at += column.width
+        copies = {c.name: found[c.of] for c in self.columns if c.kind == "copy"}
+        return {c.name: {**found, **copies}[c.name] for c in self.columns}
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [asdict(column) for column in self.columns]
+
+    @classmethod
+    def of_json(cls, found: Sequence[Mapping[str, Any]]) -> Columns:
+        return cls(tuple(Column(**{**each, "words": tuple(each["words"])}) for each in found))
+
+
+def learn(table: Table, impute: Impute = "none") -> tuple[Columns, tuple[str, ...]]:
+    """The columns of ``table`` (training rows alone), and remarks on those left out.
+
+    Columns whose values are all numbers are numbers, others words. A missing word is imputed by the most frequent one.
+
+    Raises:
+        DataError: a column without values or of too many different words, infinite numbers, or no column that varies.
+    """
+    found: list[Column] = []
+    seen: dict[bytes, str] = {}
+    for name, values in table.columns.items():
+        column = _learn(name, values, impute, table.name)
+        content = (numbers(values) if column.kind == "number" else words(values)) if column.width else None
+        if content is not None:
+            key = repr(content.tolist()).encode() if content.dtype == object else content.tobytes()
+            twin = seen.setdefault(key, name)
+            column = column if twin == name else Column(name, "copy", of=twin)
+        found.append(column)
+    constant = [c.name for c in found if c.kind == "constant"]
+    copies = [f"{c.name} (as {c.of})" for c in found if c.kind == "copy"]
+    if len(constant) == len(found):
+        raise DataError(f"{table.name}: no column varies: give data that do")
+    notes = [f"{table.name}: constant columns are left out: {listed(constant)}"] if constant else []
+    notes += [f"{table.name}: columns equal to another are left out: {listed(copies)}"] if copies else []
+    return Columns(tuple(found)), tuple(notes)
+
+
+def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
+    missing = _missing(values)
+    if missing.all():
+        raise DataError(f"{what}: column {name!r} has no values in training rows: remove it")
+    known = values[~missing]
+    x = numbers(known)
+    if x is None:
+        text = words(known)
+        found, counts = np.unique(text.astype(str), return_counts=True)
+        if len(found) == 1:
+            return Column(name, "constant", words=(str(found[0]),))
+        if len(found) > MOST_WORDS:
+            raise DataError(f"{what}: column {name!r} {_too_many(found)}")
+        fill = None if impute == "none" else str(found[counts.argmax()])
+        return Column(name, "words", words=tuple(map(str, found)), fill=fill)
+    _refuse_infinite(x, name, what)
+    if x.min() == x.max():
+        return Column(name, "constant", words=(words(known[:1])[0],))
+    offset, scale = (float(each[0]) for each in spread(x[:, None]))
+    stand_in: dict[str, Callable[[], float | None]] = {
+        "none": lambda: None,
+        "mean": lambda: float(x.mean()),
+        "median": lambda: float(np.median(x)),
+        "most_frequent": lambda: _most_frequent(x),
+    }
+    whole = bool((x == np.rint(x)).all())
+    fill_number = stand_in[impute]()
+    return Column(name, "number", offset, scale, float(x.min()), float(x.max()), whole, fill=fill_number)
+
+
+def _refuse_infinite(x: Float, name: str, what: str) -> None:
+    n = int((~np.isfinite(x)).sum())
+    if n:
+        raise DataError(f"{what}: column {name!r} has {n} infinite numbers: correct or remove them")
+
+
+def _most_frequent(x: Float) -> float:
+    values, counts = np.unique(x, return_counts=True)
+    return float(values[counts.argmax()])
+
+
+def _too_many(found: Array) -> str:
+    """What to say of a column of too many words, and what to do."""
+    strange = [word for word in found.tolist() if numbers(np.array([word], object)) is None]
+    if len(strange) <= len(found) / 2:
+        odd = listed([repr(word) for word in strange])
+        return f"holds numbers, but also {odd}: correct these, or leave them empty and impute"
+    if all(word.replace(",", "", 1).lstrip("-").isdigit() for word in strange):
+        return f"holds numbers with a decimal comma ({strange[0]}): write decimals with a point"
+    return (
+        f"has {len(found)} different words ({listed(strange)}), more than {MOST_WORDS}: remove it, or name it with "
+        "id_column= or label_column="
+    )
+
+
+def _missing(values: Array) -> NDArray[np.bool_]:
+    if values.dtype == object:
+        return np.fromiter((v is None for v in values), bool, len(values))
+    return np.asarray(np.isnan(values))
+
+
+def _filled(values: Array, fill: float | str | None) -> Array:
+    return values if fill is None else np.where(_missing(values), np.asarray(fill, values.dtype), values)
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """The first few names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,137 @@
+"""Folders of pictures: which files, what is wrong with them, and what was made of sizes and modes that differ."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nemgan.data.dataset import UNLABELLED, Array
+from nemgan.data.pictures import SUFFIXES, picture_kind, read_picture
+from nemgan.errors import DataError
+
+SIZES = (8, 28, 32, 64)
+"""Heights and widths that the networks are made for."""
+_SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation"))
+_SHOWN = 3  # names or sizes in a message
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """Picture files under ``folder`` in order of their names, hidden ones left out.
+
+    Raises:
+        DataError: a folder that may not be read, or no pictures.
+    """
+    found: list[Path] = []
+
+    def refuse(error: OSError) -> None:
+        raise DataError(f"cannot read {error.filename} ({error.strerror}): make it readable or remove it") from None
+
+    for where, folders, names in os.walk(folder, onerror=refuse):
+        folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
+        found += [Path(where, n) for n in names if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES]
+    if not found:
+        raise DataError(f"{folder} holds no pictures: put .png, .jpg or other picture files there")
+    return sorted(found, key=lambda f: f.relative_to(folder).parts)
+
+
+def decode(
+    files: Sequence[Path], shape: tuple[int, ...] | None, skip_bad: bool = False
+) -> tuple[Array, list[Path], tuple[str, ...]]:
+    """Pictures ``(N, C, H, W)`` uint8 of ``shape``, or else of the size in ``SIZES`` nearest to their median.
+
+    Returns:
+        The pictures, the files that they are from, and remarks: what was skipped, which sizes and modes were converted.
+
+    Raises:
+        DataError: files that cannot be read, which are named and counted (left out if ``skip_bad``, but for all).
+    """
+    bad: dict[Path, str] = {}
+    kinds: dict[Path, tuple[tuple[int, int], str]] = {}
+    for file in files:
+        try:
+            kinds[file] = picture_kind(file)
+        except DataError as error:
+            bad[file] = str(error)
+    if not kinds:
+        raise _unreadable(bad, len(files))
+    if shape is None:
+        median = float(np.median([min(size) for size, _ in kinds.values()]))
+        side = min(SIZES, key=lambda s: abs(s - median))
+        channels, size = 3, (side, side)
+    else:
+        channels, size = shape[0], (shape[1], shape[2])
+    x = np.empty((len(kinds), channels, *size), np.uint8)
+    kept: list[Path] = []
+    for file in kinds:
+        try:
+            x[len(kept)] = read_picture(file, size, channels)
+            kept.append(file)
+        except DataError as error:
+            bad[file] = str(error)
+    if bad and (not skip_bad or not kept):
+        raise _unreadable(bad, len(files))
+    x = x[: len(kept)]
+    if shape is None and (x[:, :1] == x[:, 1:]).all():
+        x = np.ascontiguousarray(x[:, :1])
+    notes = [f"{len(bad)} of {len(files)} pictures cannot be read and are skipped: {_some(bad)}"] if bad else []
+    return x, kept, (*notes, *_converted([kinds[file] for file in kept], x.shape[1:]))
+
+
+def folder_labels(folder: Path, files: Sequence[Path]) -> tuple[Array, tuple[str, ...]]:
+    """Classes from the first level of subfolders, if every picture is in one and there are several.
+
+    Raises:
+        DataError: subfolders that are splits (train, test), not classes.
+    """
+    parts = [f.relative_to(folder).parts for f in files]
+    names = sorted({p[0] for p in parts})
+    if len(names) < 2 or any(len(p) == 1 for p in parts):
+        return np.full(len(files), UNLABELLED), ()
+    if all(name.lower() in _SPLIT_NAMES for name in names):
+        raise DataError(
+            f"{folder} holds the splits {', '.join(names)}, not classes: give one of them, {folder / names[0]}"
+        )
+    return np.array([names.index(p[0]) for p in parts]), tuple(names)
+
+
+def _unreadable(bad: dict[Path, str], n: int) -> DataError:
+    """The error for pictures that cannot be read: how many, the names of some, the reason where it is one."""
+    reason = next(iter(bad.values()))
+    if len(bad) == n:
+        return DataError(reason if n == 1 else f"none of {n} pictures can be read; {reason}")
+    if len(bad) == 1:
+        return DataError(f"{reason}, or skip it with --skip-bad")
+    which = f"{len(bad)} of {n} pictures cannot be read ({_some(bad)})"
+    return DataError(f"{which}: replace or remove them, or skip them with --skip-bad")
+
+
+def _some(bad: dict[Path, str]) -> str:
+    more = ", …" if len(bad) > _SHOWN else ""
+    return ", ".join(file.name for file in list(bad)[:_SHOWN]) + more
+
+
+def _converted(kinds: Sequence[tuple[tuple[int, int], str]], shape: tuple[int, ...]) -> tuple[str, ...]:
+    """What pictures were, where it is not what they were made into."""
+    channels, height, width = shape
+    mode = "L" if channels == 1 else "RGB"
+    sizes = Counter(f"{w}×{h}" for (h, w), _ in kinds)
+    modes = Counter(m for _, m in kinds)
+    notes = []
+    if set(sizes) != {f"{width}×{height}"}:
+        notes.append(f"pictures of {_counted(sizes)} are cropped about the centre and resized to {width}×{height}")
+    if set(modes) != {mode}:
+        notes.append(f"pictures of {_counted(modes)} are converted to {'grey' if channels == 1 else 'RGB'}")
+    return tuple(notes)
+
+
+def _counted(found: Counter[str]) -> str:
+    """``640×480 (12), 32×32 (3)`` and how many others there are."""
+    if len(found) == 1:
+        return next(iter(found))
+    most = found.most_common(_SHOWN)
+    left = found.total() - sum(n for _, n in most)
+    return ", ".join(f"{name} ({n})" for name, n in most) + (f" and others ({left})" if left else "")

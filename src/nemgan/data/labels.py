@@ -1,0 +1,86 @@
+"""A file of few labels: lines of sample and class. Read where labels are asked for, and nowhere else."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemgan.data.dataset import UNLABELLED
+from nemgan.errors import DataError
+
+_HEADINGS = frozenset(("id", "file", "filename", "file name", "name", "path", "image", "row", "sample", "index", ""))
+
+
+def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
+    """Label of each sample named in ``ids``, None where ``path``, a CSV of ``id,label`` lines, has none for it.
+
+    A first line that says ``id``, ``file``, ``row`` or the like is a heading.
+
+    Raises:
+        DataError: an unreadable file, a line of another form, an id that matches no sample or several, or one twice.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            lines = [[cell.strip() for cell in line] for line in csv.reader(file) if any(map(str.strip, line))]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"cannot read {path} ({why}): give a CSV of id,label lines") from None
+    place = {name: i for i, name in enumerate(ids)}
+    if lines and lines[0][0].lower() in _HEADINGS and lines[0][0] not in place:
+        lines = lines[1:]
+    found: list[str | None] = [None] * len(ids)
+    for line in lines:
+        if len(line) != 2:
+            raise DataError(f"{path}: {','.join(line)!r} has {len(line)} columns: give two columns, id,label")
+        if not line[1]:
+            raise DataError(f"{path}: id {line[0]!r} has no label: write one, or remove the line")
+    strange = [name for name, _ in lines if name not in place]
+    if strange:
+        more = f" (nor do {len(strange) - 1} others)" if len(strange) > 1 else ""
+        raise DataError(f"{path}: id {strange[0]!r} matches no sample{more}; ids look like {', '.join(ids[:3])}")
+    for name, label in lines:
+        before = found[place[name]]
+        if before not in (None, label):
+            raise DataError(f"{path}: id {name!r} comes twice, as {before} and {label}: keep one line")
+        found[place[name]] = label
+    if not lines:
+        raise DataError(f"{path} has no labels: give id,label lines")
+    if len(place) < len(ids):
+        named = {name for name, _ in lines}
+        counts = [name for name in ids if name in named]
+        twice = next((name for name in counts if counts.count(name) > 1), None)
+        if twice is not None:
+            raise DataError(f"{path}: id {twice!r} is the name of several samples: give each its own")
+    return found
+
+
+def codes(labels: Sequence[str | None], names: Sequence[str], what: str) -> NDArray[np.int64]:
+    """Class number of each label, −1 where there is none.
+
+    Raises:
+        DataError: a label that is not in ``names``, or a class without a label.
+    """
+    if len(names) < 2:
+        raise DataError(f"{what} labels one class alone ({', '.join(names)}): label samples of at least two")
+    place = {name: i for i, name in enumerate(names)}
+    known = {label for label in labels if label is not None}
+    strange = sorted(known - place.keys())
+    if strange:
+        raise DataError(
+            f"{what}: label {strange[0]!r} is no class of the data, which are {', '.join(names)}: correct it"
+        )
+    absent = [name for name in names if name not in known]
+    if absent:
+        raise DataError(f"{what}: no sample is labelled {', '.join(absent)}: label at least one of each class")
+    return np.array([UNLABELLED if label is None else place[label] for label in labels], np.int64)
+
+
+def in_order(found: Sequence[Any]) -> tuple[str, ...]:
+    """The different labels among ``found``, None left out: numbers by value, words by spelling."""
+    names = {str(label) for label in found if label is not None}
+    return tuple(sorted(names, key=lambda n: (0, int(n), n) if n.lstrip("-").isdecimal() else (1, 0, n)))

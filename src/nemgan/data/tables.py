@@ -1,0 +1,175 @@
+"""Tables on disk: CSV and TSV as they are, Parquet where pyarrow is installed."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from nemgan.errors import DataError, MissingExtra
+
+Array = NDArray[Any]
+SUFFIXES = frozenset((".csv", ".tsv", ".parquet"))
+_MISSING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?"))
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """Columns of equal length, by name and in order: float64 with NaN, or objects: words with None where missing.
+
+    Attributes:
+        ids: name of each row: its number from 0, or its value in the column that names rows.
+        labels: word of each row in the column of labels, None where missing; None without such a column.
+    """
+
+    name: str
+    columns: Mapping[str, Array]
+    ids: tuple[str, ...]
+    labels: Array | None = None
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def take(self, at: Array) -> Table:
+        """The rows at ``at`` (a mask)."""
+        ids = tuple(np.asarray(self.ids, object)[at])
+        labels = None if self.labels is None else self.labels[at]
+        return replace(self, columns={k: v[at] for k, v in self.columns.items()}, ids=ids, labels=labels)
+
+
+def read_table(path: Path, label_column: str = "", id_column: str = "", *, strict: bool = True) -> Table:
+    """The table at ``path``, of the given columns the labels and the names of rows taken out.
+
+    A first column without a name is taken for names of rows, as data frames are often written.
+
+    Args:
+        strict: the given columns must be there.
+
+    Raises:
+        DataError: unreadable, rows of unequal length, no rows or names, a name twice, no such column.
+        MissingExtra: Parquet without pyarrow.
+    """
+    found = _parquet(path) if path.suffix.lower() == ".parquet" else _text(path)
+    notes: tuple[str, ...] = ()
+    for role, name in (("label_column", label_column), ("id_column", id_column)):
+        if strict and name and name not in found:
+            raise DataError(f"{path} has no column {name!r} for {role}=: its columns are {', '.join(list(found)[:20])}")
+    if label_column and label_column == id_column:
+        raise DataError(f"column {id_column!r} cannot be both labels and names of rows: give one of them")
+    unnamed = found.pop("", None)
+    if unnamed is not None and id_column not in found:
+        notes = (f"{path}: the first column has no name and is taken for names of rows",)
+    ids = words(found.pop(id_column)) if id_column in found else None if unnamed is None else words(unnamed)
+    labels = words(found.pop(label_column)) if label_column in found else None
+    n = len(labels if labels is not None else ids if ids is not None else next(iter(found.values())))
+    if not found:
+        raise DataError(f"{path} has no column left to learn from: give one besides labels and names of rows")
+    names = map(str, range(n)) if ids is None else map(str, ids)
+    return Table(str(path), found, tuple(names), labels, notes)
+
+
+def table_text(columns: Mapping[str, Array]) -> str:
+    """Columns as CSV. Whole numbers are written without a point."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(words(values) for values in columns.values()), strict=True))
+    return text.getvalue()
+
+
+def numbers(values: Array) -> NDArray[np.float64] | None:
+    """``values`` as numbers, NaN where missing; None if any is none."""
+    if values.dtype != object:
+        return np.asarray(values, np.float64)
+    try:
+        return np.array([np.nan if v is None else float(v) for v in values], np.float64)
+    except (TypeError, ValueError):
+        return None
+
+
+def words(values: Array) -> Array:
+    """``values`` as words (objects), None where missing."""
+    if values.dtype == object:
+        return values
+    return np.array([None if v != v else str(int(v)) if v.is_integer() else repr(v) for v in values.tolist()], object)
+
+
+def _text(path: Path) -> dict[str, Array]:
+    """Columns of a CSV or TSV with a heading; separated by tabs, or by what the heading has most of , ; and tab."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            first = file.readline()
+            file.seek(0)
+            mark = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
+            lines = csv.reader(file, delimiter=mark, strict=True)
+            header = [name.strip() for name in next(lines, [])]
+            _check_header(path, header)
+            rows = list(_rows(path, lines, len(header)))
+    except OSError as error:
+        raise DataError(f"cannot read {path} ({error.strerror}): make it readable") from None
+    except UnicodeDecodeError:
+        raise DataError(f"{path} is not text in UTF-8: save it as CSV in UTF-8") from None
+    except csv.Error as error:
+        raise DataError(f"{path} is no CSV ({error}): save it again, with words that hold commas in quotes") from None
+    if not rows:
+        raise DataError(f"{path} has no rows: give a heading and one line a sample")
+    return {name: np.array(column, object) for name, column in zip(header, zip(*rows, strict=True), strict=True)}
+
+
+def _rows(path: Path, lines: Any, width: int) -> Iterable[list[str | None]]:
+    for line in lines:
+        if not line:
+            continue
+        if len(line) != width:
+            raise DataError(
+                f"{path}, line {lines.line_num}: {len(line)} values where the heading has {width}: correct the line"
+            )
+        yield [None if (word := each.strip()).lower() in _MISSING else word for each in line]
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if not any(header):
+        raise DataError(f"{path} is empty: give a heading and one line a sample")
+    if header[0] and numbers(np.array(header, object)) is not None:
+        raise DataError(f"{path} has no heading: write the names of the columns in the first line")
+    if "" in header[1:]:
+        raise DataError(f"{path}: column {header.index('', 1) + 1} has no name: name it")
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{path} has two columns named {twice!r}: rename or remove one")
+
+
+def _parquet(path: Path) -> dict[str, Array]:
+    try:
+        from pyarrow import ArrowException, parquet
+        from pyarrow import types as kinds
+    except ImportError:
+        raise MissingExtra("reading Parquet", "pyarrow", "tables") from None
+    try:
+        table = parquet.read_table(path)
+    except (OSError, ArrowException) as error:
+        raise DataError(
+            f"cannot read {path} ({' '.join(str(error).split())[:120]}): save it as Parquet again"
+        ) from None
+    if not table.num_rows:
+        raise DataError(f"{path} has no rows: give one a sample")
+    header = ["" if name == "__index_level_0__" else str(name) for name in table.column_names]
+    _check_header(path, header)
+    found: dict[str, Array] = {}
+    for name, column in zip(header, table.columns, strict=True):
+        kind = column.type.value_type if kinds.is_dictionary(column.type) else column.type
+        values = column.to_pylist()
+        if kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind):
+            found[name] = np.array([np.nan if v is None else v for v in values], np.float64)
+        elif kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_boolean(kind):
+            found[name] = np.array([None if v is None else str(v) for v in values], object)
+        else:
+            raise DataError(f"{path}: column {name!r} holds {kind}: turn it into numbers or words, or remove it")
+    return found

@@ -1,0 +1,81 @@
+"""A file of few labels: what it says, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nemgan.data import catalog, files
+from nemgan.data.labels import codes, in_order, read_labels
+from nemgan.errors import DataError
+
+
+@pytest.mark.parametrize("heading", ["", "id,label\n", "File,class\n", "row,kind\n", "\ufeffid,label\n"])
+def test_reads_lines(tmp_path: Path, heading: str) -> None:
+    (tmp_path / "few.csv").write_text(heading + "b, two\n\na,one\na,one\n", encoding="utf-8")
+    assert read_labels(tmp_path / "few.csv", ["a", "b", "c"]) == ["one", "two", None]
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("9,a\n8,a\n", r"id '9' matches no sample \(nor do 1 others\); ids look like 0, 1"),
+        ("0,a\n0,b\n", "id '0' comes twice, as a and b"),
+        ("0\n", "has 1 columns: give two columns"),
+        ("0,a,x\n", "has 3 columns"),
+        ("0,\n", "id '0' has no label"),
+        ("id,label\n", "no labels"),
+    ],
+)
+def test_refuses(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "few.csv").write_text(text)
+    with pytest.raises(DataError, match=why):
+        read_labels(tmp_path / "few.csv", ["0", "1"])
+
+
+def test_a_name_of_several_samples(tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("a,x\nb,y\n")
+    with pytest.raises(DataError, match="'a' is the name of several"):
+        read_labels(tmp_path / "few.csv", ["a", "a", "b"])
+
+
+def test_classes() -> None:
+    assert in_order(["10", "9", None, "-1", "b", "a"]) == ("-1", "9", "10", "a", "b")
+    assert codes(["b", None, "a"], ("a", "b"), "f").tolist() == [1, -1, 0]
+    for given, why in ((["c", "a"], "'c' is no class of the data, which are a, b"), (["a"], "no sample is labelled b")):
+        with pytest.raises(DataError, match=why):
+            codes(given, ("a", "b"), "f")
+    with pytest.raises(DataError, match="one class alone"):
+        codes(["a"], ("a",), "f")
+
+
+def test_labelled_samples_are_held_out_last(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.arange(100.0)[:, None] * [1, 2])
+    (tmp_path / "few.csv").write_text("".join(f"{i},{'ab'[i % 2]}\n" for i in range(30)))
+    splits = files.load(tmp_path / "x.npy", 0, None, tmp_path / "few.csv")
+    assert splits.few is not None and (splits.few >= 0).sum() == 30 and (splits.test.x[:, 0] >= 30).all()
+    assert (splits.few[splits.few >= 0] == splits.train.x[splits.few >= 0, 0] % 2).all()
+    assert (splits.train.y == -1).all() and splits.train.class_names == ("a", "b")  # to be scored by: nothing
+    (tmp_path / "few.csv").write_text("".join(f"{i},{'ab'[i % 2]}\n" for i in range(95)))
+    assert len(files.load(tmp_path / "x.npy", 0, None, tmp_path / "few.csv").test) == 20
+
+
+def test_classes_of_the_data_and_of_the_file(tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", x=np.arange(20.0)[:, None], y=np.arange(20) % 2)
+    (tmp_path / "few.csv").write_text("0,0\n1,1\n")
+    own = files.load(tmp_path / "x.npz", 0, None, tmp_path / "few.csv")
+    assert own.train.class_names == ("0", "1") and (own.train.y >= 0).all() and own.few is not None
+    assert (own.few >= 0).sum() == 2
+    (tmp_path / "few.csv").write_text("0,left\n1,right\n")
+    other = files.load(tmp_path / "x.npz", 0, None, tmp_path / "few.csv")
+    assert other.train.class_names == ("left", "right") and (other.train.y == -1).all() and "not 0, 1" in other.notes[0]
+
+
+def test_named_sets_go_by_row(tmp_path: Path) -> None:
+    train = catalog.load("digits-demo").train
+    at = [int(np.flatnonzero(train.y == c)[0]) for c in range(3)]
+    (tmp_path / "few.csv").write_text("".join(f"{i},{train.class_names[c]}\n" for c, i in enumerate(at)))
+    few = catalog.load("digits-demo", few=tmp_path / "few.csv").few
+    assert few is not None and few[at].tolist() == [0, 1, 2] and (few >= 0).sum() == 3

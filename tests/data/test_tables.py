@@ -1,0 +1,203 @@
+"""Tables as data: what is read, what is refused, and rows that come back as they were."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nemgan.data import columns, files
+from nemgan.data.files import Reading
+from nemgan.data.tables import Table, read_table, table_text
+from nemgan.errors import DataError, MissingExtra
+
+Rows = list[list[str]]
+HEADING = ["age", "income", "town", "member", "kind"]
+
+
+def write(path: Path, change: Callable[[Rows], object] | None = None, mark: str = ",", n: int = 60) -> Path:
+    """A table of three kinds of people."""
+    rows = [list(HEADING)]
+    for i in range(n):
+        k = i % 3
+        income = f"{10_000 * k + i}.25"
+        rows.append([str(20 + 20 * k + i % 5), income, ["Graz", "Linz", "Wels"][k], ["yes", "no"][k == 2], "abc"[k]])
+    if change is not None:
+        change(rows)
+    path.write_text("\n".join(mark.join(row) for row in rows) + "\n", encoding="utf-8")
+    return path
+
+
+def column(at: int, values: list[str]) -> Callable[[Rows], None]:
+    def change(rows: Rows) -> None:
+        for row, value in zip(rows[1:], values, strict=True):
+            row[at] = value
+
+    return change
+
+
+def test_numbers_words_labels_and_names_of_rows(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", column(3, [f"p{i}" for i in range(60)]))
+    splits = files.load(path, 0, Reading(label_column="kind", id_column="member"))
+    train = splits.train
+    assert splits.columns is not None and train.shape == (5,) == (splits.columns.width,)
+    assert train.class_names == ("a", "b", "c") and (len(train), len(splits.test)) == (48, 12)
+    np.testing.assert_allclose(train.x[:, :2].mean(0), 0, atol=1e-6)  # of training rows alone
+    np.testing.assert_allclose(train.x[:, :2].std(0), 1, atol=1e-6)
+    assert (train.x[:, 2:].argmax(1) == train.y).all() and (train.x[:, 2:].sum(1) == 1).all()
+    assert files.find(path, None, Reading(label_column="kind", id_column="member")).ids[7] == "p7"
+    assert files.load(path, 0, Reading(id_column="member")).train.class_names == ()
+
+
+def test_the_same_table_whatever_stands_between_its_values(tmp_path: Path) -> None:
+    tables = [read_table(write(tmp_path / n, mark=m)) for n, m in (("a.csv", ","), ("b.csv", ";"), ("c.tsv", "\t"))]
+    for table in tables:
+        assert list(table.columns) == HEADING
+        assert all((table.columns[name] == tables[0].columns[name]).all() for name in HEADING)
+
+
+def test_a_first_column_without_a_name_names_the_rows(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text(",x\nr1,1\nr2,2\n")
+    found = files.find(path)
+    assert found.ids == ("r1", "r2") and found.x.shape == (2, 1) and "names of rows" in found.notes[0]
+
+
+def test_rows_come_back(tmp_path: Path) -> None:
+    def change(rows: Rows) -> None:
+        for i, row in enumerate(rows):
+            row += ["same", "again"] if i == 0 else ["7", row[0]]
+
+    path = write(tmp_path / "t.csv", change)
+    table = read_table(path)
+    learned, notes = columns.learn(table)
+    assert learned.width == 1 + 1 + 3 + 1 + 3 and "constant" in notes[0] and "again (as age)" in notes[1]
+    learned = columns.Columns.of_json(learned.to_json())
+    assert table_text(learned.decode(learned.encode(table)[0])).splitlines() == path.read_text().splitlines()
+
+
+def test_generated_rows_stay_in_range_and_whole() -> None:
+    table = Table("t", {"n": np.array(["1", "2", "9"], object), "x": np.array([0.5, 1.25, 2.0])}, ("0", "1", "2"))
+    learned, _ = columns.learn(table)
+    rows = learned.decode(np.random.default_rng(0).normal(0, 3, (200, 2)).astype(np.float32))
+    assert set(rows["n"]) <= set(range(1, 10)) and rows["x"].min() == 0.5 and rows["x"].max() == 2.0
+
+
+@given(st.lists(st.floats(-1e12, 1e12).filter(lambda v: abs(v) > 1e-12 or v == 0), min_size=2, max_size=20))
+def test_any_numbers_come_back_to_a_millionth_of_their_spread(values: list[float]) -> None:
+    x = np.array(values)
+    if x.min() == x.max() or x.std() < 1e-9 * np.abs(x).max():
+        return
+    table = Table("t", {"x": x}, tuple(map(str, range(len(x)))))
+    learned, _ = columns.learn(table)
+    assert np.abs(learned.decode(learned.encode(table)[0])["x"] - x).max() <= 2e-5 * x.std()
+
+
+def test_large_offsets_keep_their_digits() -> None:
+    """Standardised in double precision before anything is float32: seconds since 1970 differ in the tenth digit."""
+    x = 1.7e9 + np.arange(50.0)
+    found = columns.learn(Table("t", {"x": x}, tuple(map(str, range(50)))))[0]
+    encoded, _ = found.encode(Table("t", {"x": x}, tuple(map(str, range(50)))))
+    assert len(np.unique(encoded)) == 50
+
+
+@pytest.mark.parametrize(("impute", "number"), [("mean", 26.0), ("median", 2.0), ("most_frequent", 1.0)])
+def test_missing_values_are_named_and_counted_or_imputed(tmp_path: Path, impute: columns.Impute, number: float) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,w\n1,a\n1,a\n3,b\n99,NA\n,\n")
+    table = read_table(path)
+    with pytest.raises(DataError, match=r"missing in x \(1\), w \(2\).*impute="):
+        columns.learn(table)[0].encode(table)
+    learned, _ = columns.learn(table, impute)
+    rows = learned.decode(learned.encode(table)[0])
+    assert rows["x"][4] == number and rows["w"].tolist() == ["a", "a", "b", "a", "a"]
+    later = Table("later", {"x": np.array([np.nan]), "w": np.array([None])}, ("0",))
+    assert learned.decode(learned.encode(later)[0])["w"] == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (column(2, [f"person {i}" for i in range(60)]), r"column 'town' has \d+ different words .*id_column="),
+        (column(1, [f"{i}" if i else "12kg" for i in range(60)]), "column 'income' .*'12kg'"),
+        (column(1, ["inf"] + ["1", "2", "3", "4"] * 14 + ["1", "2", "3"]), "'income' has 1 infinite"),
+        (lambda rows: rows[0].__setitem__(1, "age"), "two columns named 'age'"),
+        (lambda rows: rows[0].__setitem__(1, ""), "column 2 has no name"),
+        (lambda rows: rows[5].append("x"), "line 6: 6 values where the heading has 5"),
+        (lambda rows: rows.__delitem__(slice(1, None)), "no rows"),
+        (lambda rows: rows.clear(), "is empty"),
+        (lambda rows: [row.__setitem__(slice(None), list("12345")) for row in rows[1:]], "no column varies"),
+        (lambda rows: [row.__setitem__(slice(None), ["1", "2"]) for row in rows], "no heading"),
+    ],
+)  # fmt: skip
+def test_bad_tables(tmp_path: Path, change: Callable[[Rows], object], why: str) -> None:
+    with pytest.raises(DataError, match=why) as error:
+        files.load(write(tmp_path / "t.csv", change))
+    assert "\n" not in str(error.value)
+
+
+def test_decimal_commas_are_recognised(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", column(1, [f"{i},5" for i in range(60)]), mark=";")
+    with pytest.raises(DataError, match=r"'income' holds numbers with a decimal comma \(\d,5\)"):
+        files.load(path)
+
+
+def test_another_table_is_read_as_the_first_was(tmp_path: Path) -> None:
+    first = files.find(write(tmp_path / "t.csv"))
+    assert first.columns is not None
+
+    def change(rows: Rows) -> None:
+        for row in rows:
+            row.insert(0, "extra")
+        rows[1][3] = "Steyr"
+
+    later = files.find(write(tmp_path / "later.csv", change), (9,), None, first.columns)
+    assert (later.x[1:] == first.x[1:]).all() and (later.x[0, 2:5] == 0).all() and "Steyr" in later.notes[0]
+    bad = {
+        r"lacks columns town": lambda rows: rows[0].__setitem__(2, "city"),
+        r"'age' holds 'old' \(row 3\)": lambda rows: rows[4].__setitem__(0, "old"),
+        r"missing in age \(1\)": lambda rows: rows[4].__setitem__(0, ""),
+    }
+    for why, spoil in bad.items():
+        with pytest.raises(DataError, match=why):
+            files.find(write(tmp_path / "bad.csv", spoil), (9,), None, first.columns)
+    np.save(tmp_path / "x.npy", np.zeros((3, 9)))
+    with pytest.raises(DataError, match="no table"):
+        files.find(tmp_path / "x.npy", (9,), None, first.columns)
+    with pytest.raises(DataError, match="is a table"):
+        files.find(tmp_path / "t.csv", (9,))
+
+
+def test_settings_of_tables_are_for_tables(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.eye(5))
+    with pytest.raises(DataError, match="no table: drop"):
+        files.load(tmp_path / "x.npy", 0, Reading(impute="mean"))
+    path = write(tmp_path / "t.csv")
+    with pytest.raises(DataError, match="no column 'sort' for label_column=: its columns are age, income"):
+        files.load(path, 0, Reading(label_column="sort"))
+    with pytest.raises(DataError, match="cannot be both"):
+        files.load(path, 0, Reading(label_column="kind", id_column="kind"))
+
+
+def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    words = pa.array(["a", None, "b"]).dictionary_encode()
+    columns_of = {"n": [1, None, 3], "x": [0.5, 1.5, float("nan")], "yes": [True, False, None], "w": words}
+    parquet.write_table(pa.table(columns_of), tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
+    np.testing.assert_array_equal(table.columns["n"], [1, np.nan, 3])
+    assert table.columns["yes"].tolist() == ["True", "False", None] and table.columns["w"].tolist() == ["a", None, "b"]
+    parquet.write_table(pa.table({"t": pa.array([1, 2], pa.timestamp("s"))}), tmp_path / "time.parquet")
+    with pytest.raises(DataError, match="column 't' holds timestamp"):
+        read_table(tmp_path / "time.parquet")
+    (tmp_path / "t.parquet").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match="cannot read"):
+        read_table(tmp_path / "t.parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtra, match=r"nemgan\[tables\]"):
+        read_table(tmp_path / "t.parquet")

@@ -1,0 +1,195 @@
+"""Runs on a user's own data: a table, a file of few labels, spoilt pictures, images that stay on disk."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from nemgan.cli import app
+from nemgan.data import arrays, catalog, labels
+from nemgan.errors import ConfigError, DataError
+from nemgan.experiments import run as running
+from nemgan.experiments.config import reading
+from nemgan.experiments.outputs import predict_run, sample_run
+from nemgan.experiments.prepare import prepare
+from nemgan.experiments.run import configure, model_card, run
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    with open(path, newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("table") / "people.csv"
+    rng = np.random.default_rng(0)
+    lines = ["who,age,town,kind"]
+    lines += [
+        f"p{i},{30 * (i % 3) + rng.integers(9)},{['Graz', 'Linz', 'Wels'][i % 3]},{'abc'[i % 3]}" for i in range(90)
+    ]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def of_table(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on the table."""
+    from conftest import TINY
+
+    words = [*TINY[1:], f"data={table}", "id_column=who", "label_column=kind"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEMGAN_DATA", str(tmp_path_factory.mktemp("no-data")))
+        patch.setattr(running, "judge_of", lambda *_: None)
+        return run(configure(words), out=tmp_path_factory.mktemp("runs"), quiet=True)
+
+
+def test_rows_of_a_table_are_clustered_by_their_own_names(of_table: Path, table: Path, tmp_path: Path) -> None:
+    every = list(csv.DictReader(predict_run(of_table, table).splitlines()))
+    assert [row["id"] for row in every] == [row["who"] for row in rows(table)]
+    lines = table.read_text().splitlines()
+    (tmp_path / "later.csv").write_text("\n".join(",".join(line.split(",")[1:3][::-1]) for line in lines))  # no names
+    later = list(csv.DictReader(predict_run(of_table, tmp_path / "later.csv").splitlines()))
+    assert [row["cluster"] for row in later] == [row["cluster"] for row in every] and later[5]["id"] == "5"
+
+
+def test_samples_of_a_table_are_rows_of_it(of_table: Path, table: Path, tmp_path: Path) -> None:
+    made = rows(sample_run(of_table, tmp_path / "new.csv", n=30))
+    assert len(made) == 30 and list(made[0]) == ["age", "town", "mode"]
+    ages = [int(row["age"]) for row in rows(table)]
+    assert all(min(ages) <= int(row["age"]) <= max(ages) and row["town"] in ("Graz", "Linz", "Wels") for row in made)
+    assert {row["mode"] for row in rows(sample_run(of_table, tmp_path / "one.csv", mode=1, n=4))} == {"1"}
+    assert predict_run(of_table, tmp_path / "new.csv").count("\n") == 31  # and may be clustered themselves
+    with pytest.raises(ConfigError, match=r"rows of a table: give --out FILE\.csv"):
+        sample_run(of_table, tmp_path / "x.npz")
+    card = model_card(of_table)
+    (of_table / "model.json").rename(of_table / "away")
+    try:
+        assert model_card(of_table) == card and card.table is not None  # the weights' file says it too
+    finally:
+        (of_table / "away").rename(of_table / "model.json")
+
+
+def test_other_data_than_a_table_is_refused(of_table: Path, finished: Path, table: Path, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((3, 4)))
+    with pytest.raises(DataError, match="is no table"):
+        predict_run(of_table, tmp_path / "x.npy")
+    with pytest.raises(DataError, match="is a table"):
+        predict_run(finished, table)
+    with pytest.raises(ConfigError, match="no rows of a table"):
+        sample_run(finished, tmp_path / "x.csv")
+
+
+def test_few_labels_of_a_file(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    train = catalog.load("digits-demo").train
+    shown = [int(i) for c in range(3) for i in np.flatnonzero(train.y == c)[:4]]
+    few = tmp_path / "few.csv"
+    few.write_text("row,class\n" + "".join(f"{i},{train.class_names[train.y[i]]}\n" for i in shown))
+    found = prepare(configure([*tiny, f"labels={few}"]))
+    assert found.card.labels_used == 12 and np.flatnonzero(found.train.y >= 0).tolist() == sorted(shown)
+    assert (found.train.y[shown] == train.y[shown]).all() and (found.splits.train.y == train.y).all()
+    with pytest.raises(ConfigError, match="labels 3 classes, but n_clusters=4"):
+        prepare(configure([*tiny, f"labels={few}", "n_clusters=4"]))
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("the zero-label track read a file of labels")
+
+    for module, name in ((labels, "read_labels"), (labels, "codes")):
+        monkeypatch.setattr(module, name, refuse)
+    before = prepare(configure(tiny)).card
+    few.write_text("spoilt")
+    assert prepare(configure(tiny)).card == before and before.labels_used == 0
+    with pytest.raises(AssertionError):
+        prepare(configure([*tiny, f"labels={few}"]))
+
+
+def test_labels_of_a_column_are_hidden_in_the_zero_label_track(table: Path, tiny: list[str], tmp_path: Path) -> None:
+    turned = tmp_path / table.name
+    head, *lines = table.read_text().splitlines()
+    turned.write_text("\n".join([head, *(f"{line[:-1]}{'bca'['abc'.index(line[-1])]}" for line in lines)]))
+    words = [*tiny[1:], "id_column=who", "label_column=kind"]
+    one, other = (prepare(configure([*words, f"data={path}"])) for path in (table, turned))
+    assert one.card.digest == other.card.digest and one.card.labels_used == 0 and (one.train.y == -1).all()
+    assert (one.splits.train.y != other.splits.train.y).all()  # what they are scored by
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [
+        ("labels=few", "share such as 0.01, or a .csv"),
+        ("labels=2", "between 0 and 1"),
+        ("impute=medain", "did you mean 'median'"),
+    ],
+)
+def test_settings_that_are_not_allowed(tiny: list[str], word: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        configure([*tiny, word])
+
+
+def test_words_on_reading_alone() -> None:
+    assert reading(["impute=mean", "skip_bad=true"]).impute == "mean"
+    with pytest.raises(ConfigError, match="seed= says nothing about how data are read"):
+        reading(["seed=1"])
+
+
+def pictures(folder: Path, n: int = 12) -> Path:
+    folder.mkdir()
+    for i in range(n):
+        size = (28, 28) if i < 8 else (30 + i, 40)
+        pixels = np.random.default_rng(i).integers(0, 256, (*size, 3) if i % 2 else size).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{i:02}.png")
+    return folder
+
+
+def test_pictures_that_cannot_be_read(tmp_path: Path, tiny: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    folder = pictures(tmp_path / "mine")
+    for i in (1, 3, 5, 9):
+        (folder / f"{i:02}.png").write_bytes((folder / f"{i:02}.png").read_bytes()[:60])
+    words = [*tiny[1:], "n_clusters=2", "connect.neighbours=3", f"data={folder}"]
+    with pytest.raises(DataError, match=r"4 of 12 pictures cannot be read \(01.png, 03.png, 05.png, …\).*--skip-bad"):
+        prepare(configure(words))
+    found = prepare(configure([*words, "skip_bad=true"]))
+    assert len(found.train) + len(found.splits.test) == 8
+    said = "\n".join(caplog.messages)
+    assert "4 of 12 pictures cannot be read and are skipped" in said
+    assert "28×28 (5), 40×38 (1), 40×40 (1)" in said and "L (6), RGB (2)" in said
+    for path in folder.iterdir():
+        path.write_text("broken")
+    with pytest.raises(DataError, match=r"none of 12 pictures can be read; .*00\.png is not a readable"):
+        prepare(configure([*words, "skip_bad=true"]))
+
+
+def test_predict_skips_what_it_is_told_to(finished: Path, tmp_path: Path) -> None:
+    folder = pictures(tmp_path / "mine", 4)
+    (folder / "02.png").write_text("broken")
+    words = ["predict", str(finished), str(folder)]
+    refused = CliRunner().invoke(app, words)
+    assert refused.exit_code == 2 and "02.png is not a readable picture" in refused.stderr
+    told = CliRunner().invoke(app, [*words, "--skip-bad"])
+    assert [line.split(",")[0] for line in told.stdout.splitlines()] == ["id", "00.png", "01.png", "03.png"]
+
+
+def test_a_run_on_images_that_stay_on_disk_is_the_run_in_memory(
+    tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "x.npy", catalog.load("digits-demo").train.x[:200])
+    words = [*tiny[1:], f"data={tmp_path / 'x.npy'}", "n_clusters=3", "connect.samples=100"]
+    here = run(configure(words), out=tmp_path / "here", quiet=True)
+    monkeypatch.setattr(arrays, "ON_DISK_FROM", 1)
+    there = run(configure(words), out=tmp_path / "there", quiet=True)
+    for name in ("model.safetensors", "pictures.npz"):
+        a, b = (folder / name for folder in (here, there))
+        if name.endswith("npz"):
+            assert all(np.array_equal(np.load(a)[key], np.load(b)[key]) for key in np.load(a))
+        else:
+            from safetensors.numpy import load_file
+
+            found, same = load_file(a), load_file(b)
+            assert all(np.array_equal(found[key], same[key], equal_nan=True) for key in same)
+    assert predict_run(here, tmp_path / "x.npy") == predict_run(there, tmp_path / "x.npy")
