@@ -69,13 +69,15 @@ def load(path: Path | str, seed: int = 0) -> Splits:
                 f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}"
             )
         y, names = _classes(labels, len(x), path)
+        ids = np.arange(len(x))
     else:
         if path.is_file():
             raise DataError(f"{path} is a single picture: give a folder of pictures, .npy or .npz")
         files = _pictures(path)
         y, names = _folder_labels(path, files)
         x = _decode(files, None)
-    data = Dataset(x, y, names, path.resolve().name)
+        ids = np.array([f.relative_to(path).as_posix() for f in files])
+    data = Dataset(x, y, names, path.resolve().name, ids)
     return Splits(*hold_out(data, _HELD_OUT, numpy_generator(seed, "held out")))
 
 

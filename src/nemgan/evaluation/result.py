@@ -101,14 +101,55 @@ class Modes:
 
 
 @checked(frozen=True, config=_STRICT)
+class Separation:
+    """How far apart clusters are and how well each holds together, without labels (``separation.py``).
+
+    Attributes:
+        joined: normalised cut between two clusters, in [0, 1], by both their numbers; near 0 where they are apart. None
+            for a cluster and itself, and for one without samples.
+        split: normalised cut of each cluster's own best split; near 0 where it falls in two. None where too small.
+    """
+
+    joined: tuple[tuple[float | None, ...], ...]
+    split: tuple[float | None, ...]
+
+    def closest(self) -> tuple[int, int, float] | None:
+        """The two clusters least apart and the cut between them; None where there are not two."""
+        pairs = [(cut, a, b) for a, row in enumerate(self.joined) for b, cut in enumerate(row[:a]) if cut is not None]
+        cut, a, b = max(pairs, default=(0.0, -1, -1))
+        return (b, a, cut) if pairs else None
+
+    def loosest(self) -> tuple[int, float] | None:
+        """The cluster that falls in two most easily and the cut of its split; None where none could be split."""
+        cut, k = min(((cut, k) for k, cut in enumerate(self.split) if cut is not None), default=(0.0, -1))
+        return (k, cut) if k >= 0 else None
+
+
+@checked(frozen=True, config=_STRICT)
+class Ambiguous:
+    """A test sample that two clusters are nearly as likely for.
+
+    Attributes:
+        id: what the data's owner calls it, or its position in the test split.
+        first, second: its likeliest cluster and the next.
+        margin: difference of their probabilities.
+    """
+
+    id: str
+    first: int
+    second: int
+    margin: float
+
+
+@checked(frozen=True, config=_STRICT)
 class Result:
     """One run's figures. ``metrics`` gives each its full name; None is "not known", usually for want of labels.
 
     By class (in the data's order, then clusters no class was left for): ``learned_prior``; without labels it is by
     cluster. By class: ``generated_masses``, ``true_masses``, rows of ``confusion``. By cluster, numbered as in
     ``nemgan sample --mode``: ``cluster_masses``, ``found_masses``, ``class_of_cluster`` (−1 = none left),
-    ``mode_purities``, ``mode_diversity``, columns of ``confusion``. ``fidelity`` has one entry an extractor,
-    the judge's first where there is one.
+    ``mode_purities``, ``mode_diversity``, ``mode_returns``, ``generated_found``, columns of ``confusion``.
+    ``fidelity`` has one entry an extractor, the judge's first where there is one.
     """
 
     model: str
@@ -156,6 +197,15 @@ class Result:
     """Evidence for each number of clusters, without labels."""
     has_modes: bool = True
     """Whether the model generates from one cluster at a time; where not, nothing here is by mode."""
+    generated_found: Numbers | None = None
+    """Share of generated samples that the model itself puts in each cluster; no labels are used."""
+    mode_returns: tuple[float | None, ...] | None = None
+    """Share of each mode's generated samples that the model itself puts in that cluster; None if it drew none."""
+    separation: Separation | None = None
+    doubtful: float | None = None
+    """Share of test samples whose margin is below one half."""
+    ambiguous: tuple[Ambiguous, ...] = ()
+    """The test samples of smallest margin, smallest first, in the order of the pictures."""
     schema_version: Literal[1] = 1
 
     def to_json(self) -> str:

@@ -16,6 +16,7 @@ from nemgan.data.files import read
 from nemgan.errors import ConfigError, DataError
 from nemgan.evaluation.evaluate import generate, predict
 from nemgan.evaluation.grids import grid
+from nemgan.evaluation.margins import margins
 from nemgan.evaluation.pictures import save
 from nemgan.experiments.run import load_run
 from nemgan.seeding import torch_generator
@@ -71,7 +72,8 @@ def sample_run(folder: Path, out: Path, *, mode: int | None = None, n: int = 64,
 
 
 def predict_run(folder: Path, source: Path) -> str:
-    """Cluster and probability of every sample at ``source`` as CSV: id, cluster, probability, one column a cluster.
+    """Cluster and probability of every sample at ``source`` as CSV: id, cluster, probability, the next likeliest
+    cluster (second), how far its probability is behind (margin), and the probability of each cluster (p0 …).
 
     Raises:
         NemganError: not a finished run, or ``source`` cannot be read or has samples of another shape.
@@ -81,12 +83,12 @@ def predict_run(folder: Path, source: Path) -> str:
     if tuple(x.shape[1:]) != model.shape:
         raise DataError(f"samples of {source} have shape {x.shape[1:]}, but the run was trained on {model.shape}")
     posterior = predict(model, x)
-    found = posterior.argmax(1)
+    sure = margins(posterior)
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
-    table.writerow(["id", "cluster", "probability", *(f"p{k}" for k in range(posterior.shape[1]))])
-    for name, cluster, row in zip(ids, found, posterior, strict=True):
-        table.writerow([name, cluster, f"{row[cluster]:.6f}", *(f"{p:.6f}" for p in row)])
+    table.writerow(["id", "cluster", "probability", "second", "margin", *(f"p{k}" for k in range(posterior.shape[1]))])
+    for name, cluster, second, margin, row in zip(ids, *sure, posterior, strict=True):
+        table.writerow([name, cluster, f"{row[cluster]:.6f}", second, f"{margin:.6f}", *(f"{p:.6f}" for p in row)])
     return text.getvalue()
 
 

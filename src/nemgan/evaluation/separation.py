@@ -1,0 +1,67 @@
+"""How far apart the found clusters are, and how well each holds together; no labels.
+
+The neighbour graph of training samples in the model's own features, cut between two clusters and through the middle
+of one. Both are normalised cuts of two parts, so that they compare: two clusters that are told apart no more easily
+than one of them, or another, falls in two are doubtful.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans
+
+from nemgan.counting import best_split, pair_cut
+from nemgan.data.neighbours import local_weights, nearest, project
+from nemgan.evaluation.result import Separation
+from nemgan.merging import mode_graph
+
+NEIGHBOURS = 10
+MOST_PARTS, LEAST_IN_PART = 10, 10
+"""Parts that a cluster is cut into before the best split is sought, at most; and the samples of a part, about."""
+
+
+def separation(
+    features: NDArray[np.float32], found: NDArray[np.int64], n_clusters: int, rng: np.random.Generator
+) -> Separation | None:
+    """Cuts between and within the clusters ``found`` (N,) of samples with ``features`` (N, F).
+
+    A cluster without samples has no cuts (None), one of fewer than 20 samples no split. None for under 20 samples in
+    all, or features that do not vary.
+    """
+    if len(features) < 2 * LEAST_IN_PART or not np.ptp(features, axis=0).any():
+        return None
+    points = project(features)
+    part = np.zeros(len(points), np.int64)
+    owner: list[int] = []
+    for k in range(n_clusters):
+        inside = np.flatnonzero(found == k)
+        if not len(inside):
+            continue
+        n = min(MOST_PARTS, max(1, len(inside) // LEAST_IN_PART), len(np.unique(points[inside], axis=0)))
+        part[inside] = len(owner) + KMeans(n, n_init=1, random_state=int(rng.integers(2**31))).fit_predict(
+            points[inside]
+        )
+        owner += [k] * n
+    graph = mode_graph(part, *_graph(points, len(owner)))
+    of = np.asarray(owner)
+    sizes: NDArray[Any] = np.bincount(part, minlength=len(of)) / len(part)
+    h = np.eye(n_clusters)[of]
+    between = h.T @ graph @ h
+    here = set(owner)
+    joined: list[list[float | None]] = [[None] * n_clusters for _ in range(n_clusters)]
+    for a, b in combinations(sorted(here), 2):
+        joined[a][b] = joined[b][a] = pair_cut(between[a, a], between[a, b], between[b, b])
+    split = tuple(
+        float(best_split(graph, sizes, of == k, rng)) if (of == k).sum() > 1 else None for k in range(n_clusters)
+    )
+    return Separation(tuple(map(tuple, joined)), split)
+
+
+def _graph(points: NDArray[np.float32], n_parts: int) -> tuple[NDArray[np.int64], int, NDArray[np.float32]]:
+    """Arguments of ``mode_graph`` beside the parts: neighbours, number of parts, weights."""
+    index, distance = nearest(points, NEIGHBOURS)
+    return index, n_parts, local_weights(index, distance)
