@@ -20,7 +20,7 @@ from nemgan.errors import CheckpointError
 from nemgan.evaluation.result import Fidelity, Modes, Separation
 from nemgan.report.charts import Line, line_chart, scatter, short, ticks
 from nemgan.report.curves import curves, settled
-from nemgan.report.diagnosis import diagnose, percent
+from nemgan.report.diagnosis import _by_chance, diagnose, percent
 from nemgan.report.figures import cards, evidence
 from nemgan.report.repeat import command, flat
 
@@ -321,6 +321,17 @@ def test_another_number_of_clusters_names_those_it_speaks_against() -> None:
 def test_generated_masses_that_differ_name_the_cluster() -> None:
     found = diagnose(record(generated_vs_found_l1=0.3, generated_found=(0.3, 0.35, 0.35)))
     assert "cluster 1: 35\u00a0% of the generated samples, 20\u00a0% of the real ones" in found[0].text
+
+
+def test_small_test_splits_differ_by_chance() -> None:
+    """Of 60 samples in shares of .5, .3 and .2, the shares drawn are .14 off in the mean."""
+    off = {"found_masses": (0.36, 0.2, 0.44), "generated_vs_found_l1": 0.2}
+    assert set(titles(**off, n_test=2000)) >= {"The prior does not match the clusters found"}
+    assert titles(**off, n_test=60) == ["Nothing stands out"]
+    drawn = np.random.default_rng(0).multinomial(60, [0.5, 0.3, 0.2], 2000) / 60
+    assert np.abs(drawn - [0.5, 0.3, 0.2]).sum(1).mean() == pytest.approx(
+        _by_chance(record(found_masses=(0.5, 0.3, 0.2), n_test=60)), rel=0.03
+    )
 
 
 def test_masses_that_still_move_at_the_end_are_said_to() -> None:
