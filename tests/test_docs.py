@@ -94,4 +94,3 @@ def test_balance_my_training_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     names = follow(DOCS / "tutorials" / "balance-my-training-set.md")
     assert (names["X_balanced"][:226] == names["X"]).all()
-    assert len(names["even"]) == 2 * max(sum(names["cluster"][:175] == k) for k in (0, 1))
