@@ -76,9 +76,7 @@ def record(**changes: Any) -> Result:
         "confidence": 0.87,
         "metrics": metrics,
         "counts": (Count(2, 0.01, 0.05), Count(3, 0.01, 0.3), Count(4, 0.2, 0.31)),
-        "separation": Separation(
-            ((None, 0.02, 0.01), (0.02, None, 0.004), (0.01, 0.004, None)), split=(0.12, 0.1, None)
-        ),
+        "separation": Separation((1, 0, 0), joined=(0.02, 0.02, 0.01), split=(0.12, 0.1, None)),
         "generated_found": (0.3, 0.19, 0.51),
         "mode_returns": (0.97, 0.99, 1.0),
         "doubtful": 0.035,

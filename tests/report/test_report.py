@@ -292,7 +292,7 @@ def test_merged_and_split_modes_are_named() -> None:
         ({"agreement": 0.7}, "The clusters are not certain"),
         ({"counts": (Count(2, 0.1, 0.9), Count(3, 0.1, 0.2))}, "Another number of clusters fits better"),
         (
-            {"separation": Separation(((None, 0.1), (0.1, None)), (0.05, None)), "counts": ()},
+            {"separation": Separation((1, 0, None), (0.1, 0.1, None), (0.05, None, None)), "counts": ()},
             "Clusters that may be merged or split",
         ),
         ({"doubtful": 0.3}, "Many samples lie between clusters"),

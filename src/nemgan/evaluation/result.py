@@ -102,27 +102,33 @@ class Modes:
 
 @checked(frozen=True, config=_STRICT)
 class Separation:
-    """How far apart clusters are and how well each holds together, without labels (``separation.py``).
+    """How far apart clusters are and how well each holds together, without labels (``separation.py``). By cluster.
 
     Attributes:
-        joined: normalised cut between two clusters, in [0, 1], by both their numbers; near 0 where they are apart. None
-            for a cluster and itself, and for one without samples.
-        split: normalised cut of each cluster's own best split; near 0 where it falls in two. None where too small.
+        nearest: the cluster least apart from it; None where it or all others are empty.
+        joined: normalised cut between these two, in [0, 1]; near 0 where they are apart.
+        split: normalised cut of its own best split; near 0 where it falls in two. None where it is too small.
     """
 
-    joined: tuple[tuple[float | None, ...], ...]
+    nearest: tuple[int | None, ...]
+    joined: tuple[float | None, ...]
     split: tuple[float | None, ...]
 
     def closest(self) -> tuple[int, int, float] | None:
-        """The two clusters least apart and the cut between them; None where there are not two."""
-        pairs = [(cut, a, b) for a, row in enumerate(self.joined) for b, cut in enumerate(row[:a]) if cut is not None]
-        cut, a, b = max(pairs, default=(0.0, -1, -1))
-        return (b, a, cut) if pairs else None
+        """The two clusters least apart, the lower number first, and the cut between them; None without two."""
+        pairs = [
+            (cut, -min(a, b), -max(a, b))
+            for a, (b, cut) in enumerate(zip(self.nearest, self.joined, strict=True))
+            if b is not None and cut is not None
+        ]
+        cut, a, b = max(pairs, default=(0.0, 0, 0))
+        return (-a, -b, cut) if pairs else None
 
     def loosest(self) -> tuple[int, float] | None:
         """The cluster that falls in two most easily and the cut of its split; None where none could be split."""
-        cut, k = min(((cut, k) for k, cut in enumerate(self.split) if cut is not None), default=(0.0, -1))
-        return (k, cut) if k >= 0 else None
+        cuts = [(cut, k) for k, cut in enumerate(self.split) if cut is not None]
+        cut, k = min(cuts, default=(0.0, 0))
+        return (k, cut) if cuts else None
 
 
 @checked(frozen=True, config=_STRICT)

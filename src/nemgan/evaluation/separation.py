@@ -7,14 +7,13 @@ than one of them, or another, falls in two are doubtful.
 
 from __future__ import annotations
 
-from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans
 
-from nemgan.counting import best_split, pair_cut
+from nemgan.counting import best_split
 from nemgan.data.neighbours import local_weights, nearest, project
 from nemgan.evaluation.result import Separation
 from nemgan.merging import mode_graph
@@ -51,14 +50,20 @@ def separation(
     sizes: NDArray[Any] = np.bincount(part, minlength=len(of)) / len(part)
     h = np.eye(n_clusters)[of]
     between = h.T @ graph @ h
-    here = set(owner)
-    joined: list[list[float | None]] = [[None] * n_clusters for _ in range(n_clusters)]
-    for a, b in combinations(sorted(here), 2):
-        joined[a][b] = joined[b][a] = pair_cut(between[a, a], between[a, b], between[b, b])
+    volume = between.diagonal()[:, None] + between
+    cut = (between / np.maximum(volume, 1e-12) + between / np.maximum(volume.T, 1e-12)) / 2  # counting.pair_cut of all
+    here = np.isin(np.arange(n_clusters), of)
+    cut[~here], cut[:, ~here], cut[np.diag_indices(n_clusters)] = -1, -1, -1
+    nearest_to = cut.argmax(1)
+    joined = cut.max(1)
     split = tuple(
         float(best_split(graph, sizes, of == k, rng)) if (of == k).sum() > 1 else None for k in range(n_clusters)
     )
-    return Separation(tuple(map(tuple, joined)), split)
+    return Separation(
+        tuple(int(k) if c >= 0 else None for k, c in zip(nearest_to, joined, strict=True)),
+        tuple(float(c) if c >= 0 else None for c in joined),
+        split,
+    )
 
 
 def _graph(points: NDArray[np.float32], n_parts: int) -> tuple[NDArray[np.int64], int, NDArray[np.float32]]:

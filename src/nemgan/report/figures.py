@@ -11,6 +11,8 @@ from nemgan.evaluation.result import Result
 from nemgan.report.diagnosis import percent
 
 NO_CLASS = "no class"
+MOST_CLUSTERS = 30
+"""Clusters whose neighbours are listed, the heaviest ones."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +172,8 @@ def neighbours(
     """Of each cluster: the one least apart from it, the cut between them, and the cut of its own best split."""
     if result.separation is None:
         return []
-    rows = []
-    for each in found:
-        cuts = [(cut, k) for k, cut in enumerate(result.separation.joined[each.number]) if cut is not None]
-        cut, k = max(cuts, default=(None, None))
-        rows.append((each, k, cut, result.separation.split[each.number]))
-    return rows
+    apart = result.separation
+    return [
+        (each, apart.nearest[each.number], apart.joined[each.number], apart.split[each.number])
+        for each in found[:MOST_CLUSTERS]
+    ]

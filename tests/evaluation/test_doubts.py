@@ -3,8 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from nemgan.counting import pair_cut
+from nemgan.data.neighbours import local_weights, nearest
 from nemgan.evaluation.margins import least_certain, margins
 from nemgan.evaluation.separation import separation
+from nemgan.merging import mode_graph
 
 
 def test_margins_are_those_of_the_sorted_posterior() -> None:
@@ -38,7 +41,18 @@ def test_a_cluster_of_two_kinds_falls_in_two_and_halves_of_one_are_joined() -> N
     halves = np.where((kind == 2) & (points[:, 1] > 0), 3, kind)
     split = separation(points, halves, 5, np.random.default_rng(0))
     assert split and split.closest()[:2] == (2, 3) and split.closest()[2] > 0.03  # type: ignore[index]
-    assert split.split[4] is None and split.joined[4] == (None,) * 5  # no samples
+    assert split.split[4] is None and split.joined[4] is None and split.nearest[4] is None  # no samples
+
+
+def test_cuts_are_those_of_counting() -> None:
+    """Ten parts of a chain: the cut between two clusters is the pair's own, whatever the third does."""
+    points, kind = blobs(0, 1.5, 3), np.repeat([0, 1, 2], 100)
+    found = separation(points, kind, 3, np.random.default_rng(0))
+    index, distance = nearest(points, 10)
+    graph = mode_graph(kind, index, 3, local_weights(index, distance))
+    cuts = [pair_cut(graph[a, a], graph[a, b], graph[b, b]) for a, b in ((0, 1), (1, 2))]
+    assert found and [found.joined[0], found.joined[2]] == pytest.approx(cuts)
+    assert (found.nearest[0], found.nearest[2]) == (1, 1)
 
 
 @pytest.mark.parametrize("points", [np.zeros((50, 3), np.float32), blobs(0)[:19]])
