@@ -41,9 +41,10 @@ def separation(
         if not len(inside):
             continue
         n = min(MOST_PARTS, max(1, len(inside) // LEAST_IN_PART), len(np.unique(points[inside], axis=0)))
-        part[inside] = len(owner) + KMeans(n, n_init=1, random_state=int(rng.integers(2**31))).fit_predict(
-            points[inside]
-        )
+        start = int(rng.integers(2**31))
+        part[inside] = len(owner)
+        if n > 1:
+            part[inside] += KMeans(n, n_init=1, random_state=start).fit_predict(points[inside])
         owner += [k] * n
     graph = mode_graph(part, *_graph(points, len(owner)))
     of = np.asarray(owner)
