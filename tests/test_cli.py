@@ -279,6 +279,7 @@ def test_predict_gives_a_row_a_sample(finished: Path, tmp_path: Path) -> None:
         p = [float(row[f"p{k}"]) for k in range(M)]
         assert sum(p) == pytest.approx(1, abs=1e-5)
         assert float(row["probability"]) == p[int(row["cluster"])] == max(p)
+        assert float(row["margin"]) == pytest.approx(max(p) - p[int(row["second"])], abs=2e-6)
     done = call("predict", finished, tmp_path / "x.npy", "--out", tmp_path / "new" / "x.csv")
     assert done.exit_code == 0
     assert rows((tmp_path / "new" / "x.csv").read_text()) == found

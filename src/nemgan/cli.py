@@ -171,7 +171,7 @@ def train(
         folder = run(config, out=out, quiet=quiet, started=STARTED)
     if not quiet:
         print_summary(read_record(folder))
-        typer.echo("")
+        typer.echo(f"\nopen {folder / 'report.html'}\n")
     typer.echo(str(folder))
 
 

@@ -55,7 +55,7 @@ def evidence(graph: Float, sizes: Float, most: int, rng: np.random.Generator) ->
         h = np.eye(m)[groups]
         between = h.T @ graph @ h
         joined = max(pair_cut(between[a, a], between[a, b], between[b, b]) for a, b in combinations(range(m), 2))
-        splits = [_best_split(graph, sizes, groups == k, rng) for k in range(m)]
+        splits = [best_split(graph, sizes, groups == k, rng) for k in range(m)]
         found.append(Count(m, float(joined), float(min(splits))))
     return found
 
@@ -65,7 +65,7 @@ def pair_cut(a: float, across: float, b: float) -> float:
     return float((across / max(a + across, 1e-12) + across / max(b + across, 1e-12)) / 2)
 
 
-def _best_split(graph: Float, sizes: Float, inside: NDArray[np.bool_], rng: np.random.Generator) -> float:
+def best_split(graph: Float, sizes: Float, inside: NDArray[np.bool_], rng: np.random.Generator) -> float:
     """Normalised cut of the best split of the micro-modes ``inside``; 1 where there is one only."""
     if inside.sum() < 2:
         return 1.0

@@ -132,7 +132,9 @@ def estimate_priors(
     codes, classes = encode(y, n) if y is not None else (np.full(n, -1, np.int64), np.empty(0))
     m = n_clusters or len(classes)
     if m < 2 or len(classes) == 1:
-        raise ConfigError("cannot tell kinds apart: give n_clusters=2 or more, or labels of at least two classes")
+        raise ConfigError(
+            "cannot tell kinds apart: give n_clusters=2 or more (nemgan priors -k 2), or labels of at least two classes"
+        )
     fits = [
         NEMGANClusterer(m, generate=False, random_state=derive(random_state, "restart", i) % 2**31, **clusterer).fit(X)
         for i in range(restarts)

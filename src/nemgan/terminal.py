@@ -65,17 +65,20 @@ def print_summary(record: Mapping[str, Any]) -> None:
         return "-" if record.get(key) is None else f"{record[key]:.3f}"
 
     learned, true = record["learned_prior"], record["true_masses"]
+    scores = {
+        "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
+        "purity": f"{number('purity')}   (of generated samples {number('mode_purity')})",
+    }
     labels = record["labels_used"]
     typer.echo("")
     print_pairs(
         {
             "data": f"{record['data']}, {labels or 'no'} label{'s' if labels != 1 else ''} used",
-            "clusters found": record["n_clusters"],
+            "clusters": record["n_clusters"],
             **_certainty(record),
             "masses learned" if record["prior"] == "learned" else "masses given": masses(learned),
-            "masses true": masses(true) if true else "unknown",
-            "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
-            "purity": f"{number('purity')}   (of generated samples {number('mode_purity')})",
+            **({"masses true": masses(true)} if true else {}),
+            **(scores if record["acc"] is not None else {"accuracy": "not known: the data have no labels"}),
             **{_of(each): _distances(each) for each in record.get("fidelity", ())},
             "time": f"{record['seconds']:.0f} s, {record['steps']} steps",
         }

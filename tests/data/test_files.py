@@ -53,6 +53,11 @@ def test_labelled_subfolders_become_classes(tmp_path):
     for data in (splits.train, splits.test):
         assert data.shape == (1, 28, 28)
         assert (data.x[:, 0, 0, 0] == np.array([10, 200])[data.y]).all()
+        assert [name.split("/")[0] for name in data.ids] == [data.class_names[k] for k in data.y]
+    assert len({*splits.train.ids, *splits.test.ids}) == 20 and "dog/deep/3.png" in {
+        *splits.train.ids,
+        *splits.test.ids,
+    }
 
 
 def test_anything_else_is_unlabelled(tmp_path):
@@ -313,6 +318,7 @@ def test_npz_with_labels(tmp_path):
     assert sorted(labels) == [-1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
     rows = np.concatenate([splits.train.x, splits.test.x])
     at = [int(np.flatnonzero(np.isclose(x[:, 0], r[0]))[0]) for r in rows]
+    assert [*splits.train.ids, *splits.test.ids] == at
     assert labels.tolist() == [[0, 0, 1, 1, 1, -1, 0, 1, 1, 1][i] for i in at]
     np.savez(tmp_path / "w.npz", x=x, y=np.array(list("aabbbaabbb")))
     assert files.load(tmp_path / "w.npz").train.class_names == ("a", "b")

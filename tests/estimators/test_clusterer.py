@@ -58,6 +58,8 @@ def test_clusters_masses_and_samples(fitted: NEMGANClusterer) -> None:
     p = fitted.predict_proba(x)
     np.testing.assert_allclose(p.sum(1), 1)
     assert (p.argmax(1) == fitted.labels_).all() and (fitted.predict(x) == fitted.labels_).all()
+    ordered = np.sort(p, 1)
+    np.testing.assert_array_equal(fitted.margins_, ordered[:, -1] - ordered[:, -2])
     assert fitted.transform(x).shape == (80, 50) and fitted.score(x) > 0.8
     for cluster in (0, 1):
         new, clusters = fitted.sample(50, cluster=cluster)

@@ -48,6 +48,14 @@ def test_a_perfect_model_scores_one(model, splits: Splits, judge: Judge) -> None
     assert result.generated_masses == pytest.approx((0.6, 0.3, 0.1), abs=0.04)
     assert result.generated_vs_found_l1 == pytest.approx(0, abs=0.08)
     assert result.mode_diversity == pytest.approx((1, 1, 1), abs=0.2)
+    assert result.generated_found == pytest.approx((0.1, 0.6, 0.3), abs=0.04) and result.mode_returns == (1, 1, 1)
+    posterior = predict(model, splits.test.x)
+    ordered = np.sort(posterior, 1)
+    margin = ordered[:, -1] - ordered[:, -2]
+    assert result.doubtful == (margin < 0.5).mean()
+    assert [each.margin for each in result.ambiguous] == sorted(margin)[:12]
+    worst = result.ambiguous[0]
+    assert posterior[int(worst.id), worst.first] - posterior[int(worst.id), worst.second] == worst.margin
     assert (result.n_train, result.n_test, result.n_clusters, result.n_generated) == (500, 200, 3, 2000)
     assert "n=200" in result.metrics["acc"] and "Hungarian" in result.metrics["acc"]
     figures = {key for key, value in asdict(result).items() if isinstance(value, float | tuple)}

@@ -26,7 +26,7 @@ def test_collects_what_the_report_draws(model, splits: Splits, tmp_path: Path, m
     assert (arrays["point_cluster"] == (arrays["point_class"] + 1) % 3).all()
     ordered = np.sort(predict(model, splits.test.x), 1)
     margin = ordered[:, -1] - ordered[:, -2]
-    np.testing.assert_array_equal(arrays["ambiguous"][0], splits.test.x[margin.argmin()])
+    np.testing.assert_array_equal(arrays["ambiguous"], splits.test.x[np.argsort(margin, kind="stable")[:12]])
     again = collect(model, splits, seed=0)
     assert all(np.array_equal(arrays[key], again[key]) for key in arrays)
     assert not np.array_equal(arrays["real"], collect(model, splits, seed=1)["real"])

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from nemgan.evaluation.result import Result
+from nemgan.counting import Count
+from nemgan.evaluation.result import Ambiguous, Result, Separation
 
 CONFIG: dict[str, Any] = {
     "latent": {"dim": 50, "noise": 0.3},
@@ -36,6 +37,7 @@ def record(**changes: Any) -> Result:
         "generated_masses": "masses of generated samples",
         "cluster_masses": "masses of the clusters",
         "found_masses": "share of test samples",
+        "generated_found": "share of generated samples by cluster",
     }
     fields: dict[str, Any] = {
         "model": "nemgan",
@@ -73,6 +75,12 @@ def record(**changes: Any) -> Result:
         "generated_vs_found_l1": 0.031,
         "confidence": 0.87,
         "metrics": metrics,
+        "counts": (Count(2, 0.01, 0.05), Count(3, 0.01, 0.3), Count(4, 0.2, 0.31)),
+        "separation": Separation((1, 0, 0), joined=(0.02, 0.02, 0.01), split=(0.12, 0.1, None)),
+        "generated_found": (0.3, 0.19, 0.51),
+        "mode_returns": (0.97, 0.99, 1.0),
+        "doubtful": 0.035,
+        "ambiguous": tuple(Ambiguous(f"digits/{i:03d}.png", 1, 2, 0.07 * i) for i in range(12)),
     }
     return Result(**{**fields, **changes})
 
@@ -100,7 +108,8 @@ def metrics() -> list[dict[str, Any]]:
                 share = 0.5 * np.exp(-step / 800)
                 masses = [0.3 * (1 - share) + share / 3, 0.19 * (1 - share) + share / 3]
                 scores = {"acc": 0.98 - 0.7 * np.exp(-step / 600), "nmi": 0.93 - 0.9 * np.exp(-step / 600), "ari": None}
-                rows.append({"kind": "hook", **scores, "masses": [*masses, 1 - sum(masses)], "elapsed": 1.0, **where})
+                shares = [*masses, 1 - sum(masses)]
+                rows.append({"kind": "hook", **scores, "masses": shares, "found": shares, "elapsed": 1.0, **where})
         rows.append({"kind": "end", "confidence": 0.87, "stage": stage, "stage_step": length, "step": step})
     return rows
 
@@ -118,7 +127,7 @@ def pictures(kind: str) -> dict[str, np.ndarray]:
         centres = np.eye(3, size) * 6
         real, generated = (centres[:, None] + rng.normal(size=(3, 200, size)) for _ in range(2))
         real, generated = real.astype(np.float32), generated.astype(np.float32)
-        ambiguous = real[0, :200]
+        ambiguous = real[0, :12]
     cluster = np.repeat([0, 1, 2], [61, 40, 99])
     points = np.array([[0, 0], [12, 2], [5, 9]])[cluster] + rng.normal(size=(200, 2))
     label = np.array([1, 2, 0])[cluster]

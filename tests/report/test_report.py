@@ -17,11 +17,11 @@ from made_up import CONFIG, UNLABELLED, record
 from nemgan import report
 from nemgan.counting import Count
 from nemgan.errors import CheckpointError
-from nemgan.evaluation.result import Fidelity, Modes
+from nemgan.evaluation.result import Fidelity, Modes, Separation
 from nemgan.report.charts import Line, line_chart, scatter, short, ticks
-from nemgan.report.curves import curves
-from nemgan.report.diagnosis import diagnose, percent
-from nemgan.report.figures import cards
+from nemgan.report.curves import curves, settled
+from nemgan.report.diagnosis import _by_chance, diagnose, percent
+from nemgan.report.figures import cards, evidence
 from nemgan.report.repeat import command, flat
 
 MakeRun = Callable[..., Path]
@@ -93,7 +93,7 @@ def test_is_self_contained_and_accessible(make_run: MakeRun) -> None:
     assert "<script" not in html and "http:" not in html and "https:" not in html and "url(" not in html
     assert not found.all("link") and "@import" not in html
     images = found.all("img")
-    assert len(images) == 7 and all(each["src"].startswith("data:image/png;base64,") for each in images)
+    assert len(images) == 6 + 12 and all(each["src"].startswith("data:image/png;base64,") for each in images)
     assert all(each["alt"] for each in images)
     drawings = found.all("svg")
     assert drawings and all(each["role"] == "img" and each["aria-label"] for each in drawings)
@@ -127,6 +127,23 @@ def test_without_labels_nothing_is_said_of_classes(make_run: MakeRun) -> None:
     assert "No labels" in found.text and "Masses of the clusters" in found.text
 
 
+def test_the_least_certain_samples_are_named_with_both_clusters(make_run: MakeRun) -> None:
+    found = page(make_run())
+    assert "3.5 % of the test samples have a margin below 0.5" in found.text
+    assert "1 · class two or 2 · class zero margin 0.070 digits/001.png" in found.text
+    found = page(make_run("vector", **UNLABELLED, class_names=()))
+    assert "1 or 2 margin 0.070 digits/001.png" in found.text and not found.all("img")
+
+
+def test_the_evidence_for_the_number_of_clusters_is_shown(make_run: MakeRun) -> None:
+    assert [said for _, said in evidence(record())] == ["", "asked for, fits best", ""]
+    assert [said for _, said in evidence(record(n_clusters=4))] == ["", "fits best", "asked for"]
+    found = page(make_run())
+    assert "3 0.010 0.300 30.0 asked for, fits best" in found.text
+    assert "0 · class one 1 · class two 0.020 0.120" in found.text  # cluster, the closest, cut between, own split
+    assert "How many clusters?" not in page(make_run(counts=(), separation=None)).text
+
+
 @pytest.mark.parametrize("kind", ["plane", "vector"])
 def test_vectors_are_scatter_plots(make_run: MakeRun, kind: str) -> None:
     found = page(make_run(kind))
@@ -143,7 +160,7 @@ def test_a_cluster_without_samples_is_said_to_be_empty(make_run: MakeRun) -> Non
     np.savez(folder / "pictures.npz", **{**arrays, "real_count": np.array([0, 3, 12])})
     found = page(folder)
     assert "No test sample was put here." in found.text and "Clusters that are nearly empty" in found.text
-    assert len(found.all("img")) == 6
+    assert len(found.all("img")) == 5 + 12
 
 
 def test_more_clusters_than_classes(make_run: MakeRun) -> None:
@@ -274,6 +291,12 @@ def test_merged_and_split_modes_are_named() -> None:
         ({"confidence": 0.5}, "Low confidence"),
         ({"agreement": 0.7}, "The clusters are not certain"),
         ({"counts": (Count(2, 0.1, 0.9), Count(3, 0.1, 0.2))}, "Another number of clusters fits better"),
+        (
+            {"separation": Separation((1, 0, None), (0.1, 0.1, None), (0.05, None, None)), "counts": ()},
+            "Clusters that may be merged or split",
+        ),
+        ({"doubtful": 0.3}, "Many samples lie between clusters"),
+        ({**UNLABELLED, "mode_returns": (0.96, None, 0.6)}, "Modes that generate other clusters too"),
         ({"mode_purities": (0.96, None, 0.6)}, "Modes that generate other classes too"),
         ({"mode_diversity": (0.2, None, 1.0)}, "Modes that generate nearly the same sample"),
         ({"judge_accuracy": 0.8}, "The judge errs"),
@@ -286,6 +309,39 @@ def test_merged_and_split_modes_are_named() -> None:
 )
 def test_trouble_is_said_in_words(changes: dict[str, Any], title: str) -> None:
     assert title in titles(**changes)
+
+
+def test_another_number_of_clusters_names_those_it_speaks_against() -> None:
+    counts = (Count(2, 0.1, 0.9), Count(3, 0.1, 0.2), Count(4, 0.1, 0.9))
+    fewer, more = (diagnose(record(counts=some))[0].text for some in (counts[:2], counts[1:]))
+    assert "may be too many" in fewer and "Clusters 0 and 1 are the least apart" in fewer and "n_clusters=2" in fewer
+    assert "may be too few" in more and "Cluster 1 falls in two most easily" in more and "n_clusters=4" in more
+
+
+def test_generated_masses_that_differ_name_the_cluster() -> None:
+    found = diagnose(record(generated_vs_found_l1=0.3, generated_found=(0.3, 0.35, 0.35)))
+    assert "cluster 1: 35\u00a0% of the generated samples, 20\u00a0% of the real ones" in found[0].text
+
+
+def test_small_test_splits_differ_by_chance() -> None:
+    """Of 60 samples in shares of .5, .3 and .2, the shares drawn are .14 off in the mean."""
+    off = {"found_masses": (0.36, 0.2, 0.44), "generated_vs_found_l1": 0.2}
+    assert set(titles(**off, n_test=2000)) >= {"The prior does not match the clusters found"}
+    assert titles(**off, n_test=60) == ["Nothing stands out"]
+    drawn = np.random.default_rng(0).multinomial(60, [0.5, 0.3, 0.2], 2000) / 60
+    assert np.abs(drawn - [0.5, 0.3, 0.2]).sum(1).mean() == pytest.approx(
+        _by_chance(record(found_masses=(0.5, 0.3, 0.2), n_test=60)), rel=0.03
+    )
+
+
+def test_masses_that_still_move_at_the_end_are_said_to() -> None:
+    def rows(moves_until: int) -> list[dict[str, Any]]:
+        return [{"step": s, "found": [0.5, 0.5] if s > moves_until else [0.7, 0.3]} for s in range(10, 101, 10)]
+
+    assert settled(rows(0), 2) == 0.0 and settled(rows(50), 2) == 0.6 and settled(rows(90), 2) == 1.0
+    assert settled(rows(90), 3) is None and settled(rows(0)[:4], 2) is None
+    assert "The masses had not settled" in [each.title for each in diagnose(record(), 1.0)]
+    assert [each.title for each in diagnose(record(), 0.5)] == ["Nothing stands out"]
 
 
 @pytest.mark.parametrize(
@@ -375,6 +431,9 @@ def test_curves_group_losses_by_stage() -> None:
         {},
     ]
     found = curves(rows, 2)
+    assert [chart.title for chart in curves([{**rows[1], "found": [0.1, 0.9]}], 2).whole][2:] == [
+        "Shares found in held-out samples"
+    ]
     assert [chart.title for chart in found.whole] == ["Held-out agreement with the classes", "Masses of the clusters"]
     assert [(stage, [chart.title for chart in charts]) for stage, charts in found.stages] == [
         ("a", ["phase · loss"]),

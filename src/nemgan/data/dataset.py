@@ -28,6 +28,7 @@ class Dataset:
         y: class of each sample ``(N,)`` int64 in ``0 … len(class_names) − 1``; −1 means unlabelled.
         class_names: one name per class.
         name: what reports call it.
+        ids: what its owner calls each sample ``(N,)``: a path within a folder, a row number; None = its position here.
 
     Raises:
         DataError: wrong shape or dtype, NaN or infinite values, labels out of range, no samples.
@@ -37,6 +38,7 @@ class Dataset:
     y: Array
     class_names: tuple[str, ...]
     name: str
+    ids: Array | None = None
 
     def __post_init__(self) -> None:
         x = self.x if isinstance(self.x, Rows) else np.asarray(self.x)
@@ -75,6 +77,8 @@ class Dataset:
                 f"data {self.name!r}: labels span {y.min()} … {y.max()} but there are {len(self.class_names)} classes; "
                 "number classes from 0 and mark unlabelled samples -1"
             )
+        if self.ids is not None and len(self.ids) != len(x):
+            raise DataError(f"data {self.name!r}: {len(x)} samples but {len(self.ids)} ids; give one id a sample")
         object.__setattr__(self, "x", x)
         object.__setattr__(self, "y", y)
 
@@ -102,7 +106,8 @@ class Dataset:
 
     def take(self, index: Array) -> Dataset:
         """The samples at ``index`` (integers or a boolean mask), in that order."""
-        return replace(self, x=take(self.x, index), y=self.y[index])
+        ids = None if self.ids is None else self.ids[index]
+        return replace(self, x=take(self.x, index), y=self.y[index], ids=ids)
 
     def unlabelled(self) -> Dataset:
         """The same samples with every label hidden."""

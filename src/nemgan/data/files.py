@@ -141,7 +141,7 @@ def load(path: Path | str, seed: int = 0, how: Reading | None = None, few: Path 
     aside = apart(len(y), _HELD_OUT, numpy_generator(seed, "held out"), name, spare)
     if kind == "table":
         found = _encoded(table, *columns.learn(table.take(~aside), how.impute))
-    data = Dataset(found.x, y, names, name)
+    data = Dataset(found.x, y, names, name, np.array(found.ids))
     few_shown = None if shown is None else shown[~aside]
     return Splits(data.take(~aside), data.take(aside), (*notes, *found.notes), found.columns, few_shown)
 

@@ -44,6 +44,8 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     Attributes:
         labels_: cluster of each training sample ``(N,)``, from 0. Without labels or given masses the clusters are
             numbered from the largest; with labels cluster k is class ``classes_[k]``.
+        margins_: of each training sample ``(N,)``, how far the next likeliest cluster's probability is behind, in
+            [0, 1]; ``margins_.argsort()`` lists the samples to look at first.
         classes_: classes found in ``y``, in order of their value; empty without labels. Clusters beyond them are new.
         n_clusters_: number of clusters M.
         priors_: masses of the clusters ``(M,)``, summing to one.
@@ -90,6 +92,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             ValueError: bad data or parameters; the message names cause and fix.
         """
         from nemgan.estimators.fitting import ask, fit_model, mass_interval
+        from nemgan.evaluation.margins import margins
 
         x = self._validate(X, reset=True)
         self._layout = learn(x, self.image_shape)
@@ -119,7 +122,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         if not len(classes) and (prior is None or self.priors == "uniform"):
             self._order = np.argsort(-masses, kind="stable")
         posterior = ask(self.model_, samples, "posterior")[:, self._order]
-        self.labels_ = posterior.argmax(1)
+        self.labels_, _, self.margins_ = margins(posterior)
         self.priors_ = masses[self._order] / masses.sum() if prior is None else prior
         self.priors_interval_ = (
             mass_interval(posterior, self._seed) if prior is None else np.stack([prior, prior], axis=1)

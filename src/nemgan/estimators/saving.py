@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 CONFIG = "config.json"
-_ARRAYS = ("labels_", "priors_", "priors_interval_", "_order")
+_ARRAYS = ("labels_", "margins_", "priors_", "priors_interval_", "_order")
 
 
 def rebuild(config: Config, shape: tuple[int, ...], n_clusters: int, prior: NDArray[np.float64] | None) -> Model:

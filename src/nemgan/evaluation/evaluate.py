@@ -23,7 +23,9 @@ from nemgan.evaluation import clustering, modes
 from nemgan.evaluation.compare import Pair, compare
 from nemgan.evaluation.extractors import Extractor, Itself, OfJudge
 from nemgan.evaluation.judge import Judge
-from nemgan.evaluation.result import Facts, Result
+from nemgan.evaluation.margins import Margins, least_certain, margins
+from nemgan.evaluation.result import Ambiguous, Facts, Result, Separation
+from nemgan.evaluation.separation import separation
 from nemgan.models.base import Model, at_rest
 from nemgan.seeding import numpy_generator, torch_generator
 
@@ -32,6 +34,11 @@ __all__ = ["Facts", "Result", "embed", "evaluate", "generate", "predict"]
 Array = NDArray[Any]
 BATCH = 512
 N_GENERATED = 2000
+N_AMBIGUOUS = 12
+DOUBT = 0.5
+"""Margin between the two likeliest clusters below which a sample is doubtful."""
+MOST_SEPARATED = 2000
+"""Training samples whose neighbour graph is cut, at most."""
 PER_MODE, OF_ALL_MODES = 500, 10_000
 """Samples of each mode that are compared with real ones, at most; and of all modes together."""
 
@@ -108,7 +115,8 @@ def evaluate(
         extractors: give more Fréchet distances, beside the judge's and those of vectors as they are.
     """
     test, n_clusters = splits.test, model.n_clusters
-    found = predict(model, test.x).argmax(1)
+    sure = margins(predict(model, test.x))
+    found = sure.first
     rng = torch_generator(facts.seed, "evaluate", "prior", device=model.device)
     fake, drawn = generate(model, n_generated, rng)
     prior = model.masses().detach().double().cpu().numpy()
@@ -121,7 +129,8 @@ def evaluate(
     known_modes = of_cluster is not None and judged is not None and model.has_modes
     right = of_cluster[drawn] == judged if known_modes and of_cluster is not None else None
     found_masses = _shares(found, n_clusters)
-    fake_found = _shares(predict(model, fake).argmax(1), n_clusters)
+    fake_cluster = predict(model, fake).argmax(1)
+    fake_found = _shares(fake_cluster, n_clusters)
     known = int(table.sum())
     own = ([OfJudge(judge)] if judge is not None else []) + ([Itself()] if test.kind == "vector" else [])
     pairs = _pairs(model, test, found, facts.seed) if model.has_modes and (own or extractors) else []
@@ -164,6 +173,11 @@ def evaluate(
         counts=_counts(model),
         assigns_by=model.assigns_by,
         has_modes=model.has_modes,
+        generated_found=_floats(fake_found) if n_generated else None,
+        mode_returns=_means(fake_cluster == drawn, drawn, n_clusters) if model.has_modes else None,
+        separation=_separation(model, splits.train, facts.seed),
+        doubtful=float((sure.margin < DOUBT).mean()),
+        ambiguous=_ambiguous(test, sure),
         metrics=_full_names(known, len(test), n_generated, judge),
         fidelity=fidelity,
         modes=modes.count(splits, lambda n: _more(model, n, facts.seed), judge, judged),
@@ -180,6 +194,22 @@ def _counts(model: Model) -> tuple[Count, ...]:
     """The model's evidence for each number of clusters, where it has any."""
     rows = getattr(model, "counts", torch.zeros(0, 3)).tolist()
     return tuple(Count(int(m), joined, split) for m, joined, split in rows if m == m)
+
+
+def _separation(model: Model, train: Dataset, seed: int) -> Separation | None:
+    """Cuts of the training samples' neighbour graph in the model's features (a seeded draw of at most 2,000)."""
+    rng = numpy_generator(seed, "evaluate", "separation")
+    x = train.x[np.sort(rng.permutation(len(train))[:MOST_SEPARATED])]
+    return separation(embed(model, x), predict(model, x).argmax(1), model.n_clusters, rng)
+
+
+def _ambiguous(test: Dataset, sure: Margins) -> tuple[Ambiguous, ...]:
+    """The least certain test samples."""
+    ids = test.ids if test.ids is not None else np.arange(len(test))
+    return tuple(
+        Ambiguous(str(ids[i]), int(sure.first[i]), int(sure.second[i]), float(sure.margin[i]))
+        for i in least_certain(sure, N_AMBIGUOUS)
+    )
 
 
 def _by_class(prior: Array, of_cluster: Array | None, n_classes: int) -> Array:
@@ -247,6 +277,12 @@ def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None) -> d
         "prior_l1": "L1 distance (sum of absolute differences) of learned prior and true masses",
         "generated_vs_found_l1": f"L1 distance of the clusters the model finds in its own samples (n={n_generated}) "
         f"and in the test split (n={n_test})",
+        "generated_found": f"share of generated samples (n={n_generated}) that the model itself puts in each cluster",
+        "mode_returns": f"share of a mode's generated samples (of n={n_generated}) that the model puts in its cluster",
+        "separation": "normalised cuts of the neighbour graph of training samples in the model's features, between "
+        f"clusters (joined) and through each (split), n={MOST_SEPARATED} at most (no labels)",
+        "doubtful": f"share of test samples whose two likeliest clusters differ by less than {DOUBT}, n={n_test}",
+        "ambiguous": f"the {N_AMBIGUOUS} test samples with the smallest margin, n={n_test}",
         "mode_diversity": "mean pairwise distance of generated samples of a mode, divided by that of as many real test "
         f"samples of the found cluster (up to {PER_MODE}), in the judge's features",
         "fidelity": "Fréchet distance (fd; fd_real: of training samples), KID, precision, recall, density, coverage "

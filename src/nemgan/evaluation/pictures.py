@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from nemgan.data.dataset import Splits
 from nemgan.errors import CheckpointError
-from nemgan.evaluation.evaluate import embed, generate, predict
+from nemgan.evaluation.evaluate import N_AMBIGUOUS, embed, generate, predict
 from nemgan.evaluation.grids import grid
+from nemgan.evaluation.margins import least_certain, margins
 from nemgan.models.base import Model
 from nemgan.seeding import derive, numpy_generator, torch_generator
 from nemgan.storage import replace_file
@@ -35,13 +36,13 @@ def collect(model: Model, splits: Splits, *, seed: int) -> dict[str, Array]:
         points: test samples in two dimensions ``(n, 2)`` float32, n ≤ 800: 2-D data as they are, else t-SNE of the
             model's features.
         point_cluster, point_class: found cluster and class (−1 = unlabelled) of each point ``(n,)``.
-        ambiguous: the R test samples with the smallest margin between their two likeliest clusters ``(R, *shape)``,
-            least certain first.
+        ambiguous: the test samples with the smallest margin between their two likeliest clusters ``(≤ 12, *shape)``,
+            least certain first, as ``Result.ambiguous`` lists them.
     """
     test = splits.test
     rows = IMAGES_A_ROW if test.kind == "image" else VECTORS_A_ROW
-    posterior = predict(model, test.x)
-    found = posterior.argmax(1)
+    sure = margins(predict(model, test.x))
+    found = sure.first
     real = np.zeros((model.n_clusters, rows, *test.shape), test.x.dtype)
     count = np.zeros(model.n_clusters, np.int64)
     generated = []
@@ -53,8 +54,6 @@ def collect(model: Model, splits: Splits, *, seed: int) -> dict[str, Array]:
         generated.append(generate(model, rows, rng, cluster if model.has_modes else None)[0])
     index = np.sort(numpy_generator(seed, "pictures", "points").permutation(len(test))[:MOST_POINTS])
     points = test.x[index] if test.shape == (2,) else flat_picture(embed(model, test.x[index]), seed)
-    ordered = np.sort(posterior, 1)
-    margin = ordered[:, -1] - ordered[:, -2] if model.n_clusters > 1 else ordered[:, -1]
     return {
         "real": real,
         "real_count": count,
@@ -62,7 +61,7 @@ def collect(model: Model, splits: Splits, *, seed: int) -> dict[str, Array]:
         "points": points.astype(np.float32),
         "point_cluster": found[index].astype(np.int64),
         "point_class": test.y[index],
-        "ambiguous": test.x[np.argsort(margin, kind="stable")[:rows]],
+        "ambiguous": test.x[least_certain(sure, N_AMBIGUOUS)],
     }
 
 

@@ -101,14 +101,61 @@ class Modes:
 
 
 @checked(frozen=True, config=_STRICT)
+class Separation:
+    """How far apart clusters are and how well each holds together, without labels (``separation.py``). By cluster.
+
+    Attributes:
+        nearest: the cluster least apart from it; None where it or all others are empty.
+        joined: normalised cut between these two, in [0, 1]; near 0 where they are apart.
+        split: normalised cut of its own best split; near 0 where it falls in two. None where it is too small.
+    """
+
+    nearest: tuple[int | None, ...]
+    joined: tuple[float | None, ...]
+    split: tuple[float | None, ...]
+
+    def closest(self) -> tuple[int, int, float] | None:
+        """The two clusters least apart, the lower number first, and the cut between them; None without two."""
+        pairs = [
+            (cut, -min(a, b), -max(a, b))
+            for a, (b, cut) in enumerate(zip(self.nearest, self.joined, strict=True))
+            if b is not None and cut is not None
+        ]
+        cut, a, b = max(pairs, default=(0.0, 0, 0))
+        return (-a, -b, cut) if pairs else None
+
+    def loosest(self) -> tuple[int, float] | None:
+        """The cluster that falls in two most easily and the cut of its split; None where none could be split."""
+        cuts = [(cut, k) for k, cut in enumerate(self.split) if cut is not None]
+        cut, k = min(cuts, default=(0.0, 0))
+        return (k, cut) if cuts else None
+
+
+@checked(frozen=True, config=_STRICT)
+class Ambiguous:
+    """A test sample that two clusters are nearly as likely for.
+
+    Attributes:
+        id: what the data's owner calls it, or its position in the test split.
+        first, second: its likeliest cluster and the next.
+        margin: difference of their probabilities.
+    """
+
+    id: str
+    first: int
+    second: int
+    margin: float
+
+
+@checked(frozen=True, config=_STRICT)
 class Result:
     """One run's figures. ``metrics`` gives each its full name; None is "not known", usually for want of labels.
 
     By class (in the data's order, then clusters no class was left for): ``learned_prior``; without labels it is by
     cluster. By class: ``generated_masses``, ``true_masses``, rows of ``confusion``. By cluster, numbered as in
     ``nemgan sample --mode``: ``cluster_masses``, ``found_masses``, ``class_of_cluster`` (−1 = none left),
-    ``mode_purities``, ``mode_diversity``, columns of ``confusion``. ``fidelity`` has one entry an extractor,
-    the judge's first where there is one.
+    ``mode_purities``, ``mode_diversity``, ``mode_returns``, ``generated_found``, columns of ``confusion``.
+    ``fidelity`` has one entry an extractor, the judge's first where there is one.
     """
 
     model: str
@@ -156,6 +203,15 @@ class Result:
     """Evidence for each number of clusters, without labels."""
     has_modes: bool = True
     """Whether the model generates from one cluster at a time; where not, nothing here is by mode."""
+    generated_found: Numbers | None = None
+    """Share of generated samples that the model itself puts in each cluster; no labels are used."""
+    mode_returns: tuple[float | None, ...] | None = None
+    """Share of each mode's generated samples that the model itself puts in that cluster; None if it drew none."""
+    separation: Separation | None = None
+    doubtful: float | None = None
+    """Share of test samples whose margin is below one half."""
+    ambiguous: tuple[Ambiguous, ...] = ()
+    """The test samples of smallest margin, smallest first, in the order of the pictures."""
     schema_version: Literal[1] = 1
 
     def to_json(self) -> str:

@@ -16,6 +16,7 @@ from nemgan.data.tables import table_text
 from nemgan.errors import ConfigError, DataError
 from nemgan.evaluation.evaluate import generate, predict
 from nemgan.evaluation.grids import grid
+from nemgan.evaluation.margins import margins
 from nemgan.evaluation.pictures import save
 from nemgan.experiments.folder import write_text
 from nemgan.experiments.run import load_run, model_card
@@ -83,7 +84,8 @@ def sample_run(folder: Path, out: Path, *, mode: int | None = None, n: int = 64,
 
 
 def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
-    """Cluster and probability of every sample at ``source`` as CSV: id, cluster, probability, one column a cluster.
+    """Cluster and probability of every sample at ``source`` as CSV: id, cluster, probability, the next likeliest
+    cluster (second), how far its probability is behind (margin), and the probability of each cluster (p0 …).
 
     Args:
         skip_bad: leave out pictures that cannot be read.
@@ -100,12 +102,13 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
     if tuple(x.shape[1:]) != model.shape:
         raise DataError(f"samples of {source} have shape {x.shape[1:]}, but the run was trained on {model.shape}")
     posterior = predict(model, x)
-    clusters = posterior.argmax(1)
+    first, second, margin = margins(posterior)
     m = posterior.shape[1]
-    line = "%s,%d,%.6f" + ",%.6f" * m  # csv.writer and a format a number would take a tenth of the network's time
+    line = "%s,%d,%.6f,%d,%.6f" + ",%.6f" * m  # csv.writer would take a tenth of the network's time
     best = posterior.max(1).tolist()
-    values = zip(map(_quoted, ids), clusters.tolist(), best, *posterior.T.tolist(), strict=True)
-    head = ",".join(["id", "cluster", "probability", *(f"p{k}" for k in range(m))])
+    sure = (first.tolist(), best, second.tolist(), margin.tolist())
+    values = zip(map(_quoted, ids), *sure, *posterior.T.tolist(), strict=True)
+    head = ",".join(["id", "cluster", "probability", "second", "margin", *(f"p{k}" for k in range(m))])
     return "\n".join([head, *(line % each for each in values)]) + "\n"
 
 

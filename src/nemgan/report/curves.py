@@ -10,6 +10,8 @@ from markupsafe import Markup
 from nemgan.report.charts import Line, line_chart
 
 MOST_CHARTS = 12
+STILL = 0.05
+"""L1 distance within which masses count as unmoved."""
 WHERE = {"step", "stage_step", "seconds", "elapsed"}
 """Keys that say where a row is, not what was measured."""
 
@@ -35,7 +37,11 @@ def curves(rows: Sequence[Mapping[str, Any]], n_clusters: int) -> Curves:
     names = list(dict.fromkeys(row["stage"] for row in rows))
     first = {name: next(row for row in rows if row["stage"] == name) for name in names}
     marks = [(first[name]["step"] - first[name].get("stage_step", 0), name) for name in names]
-    whole = [*_scores(rows, marks), *_masses(rows, n_clusters, marks)]
+    whole = [
+        *_scores(rows, marks),
+        *_masses(rows, "masses", "Masses of the clusters", n_clusters, marks),
+        *_masses(rows, "found", "Shares found in held-out samples", n_clusters, marks),
+    ]
     stages = [(name, _losses([row for row in rows if row["stage"] == name])) for name in names]
     return Curves(whole, [(name, charts) for name, charts in stages if charts])
 
@@ -50,13 +56,35 @@ def _scores(rows: Sequence[Mapping[str, Any]], marks: Sequence[tuple[float, str]
     return [Chart(title, line_chart(lines, title, share=True, marks=marks), _legend(lines))]
 
 
-def _masses(rows: Sequence[Mapping[str, Any]], n_clusters: int, marks: Sequence[tuple[float, str]]) -> list[Chart]:
-    kept = [row for row in rows if isinstance(row.get("masses"), list) and len(row["masses"]) == n_clusters]
+def settled(rows: Sequence[Mapping[str, Any]], n_clusters: int) -> float | None:
+    """Share of training, in [0, 1], after which the found shares stayed within 0.05 (L1) of their last.
+
+    None where they were looked at fewer than five times.
+    """
+    kept = [row for row in _with(rows, "found", n_clusters) if _number(row.get("step"))]
+    if len(kept) < 5 or not kept[-1]["step"]:
+        return None
+    last = kept[-1]["found"]
+    moved = [sum(abs(a - b) for a, b in zip(row["found"], last, strict=True)) > STILL for row in kept]
+    first = max((i + 1 for i, each in enumerate(moved) if each), default=0)
+    return float(kept[first]["step"] / kept[-1]["step"]) if first else 0.0
+
+
+def _with(rows: Sequence[Mapping[str, Any]], key: str, n: int) -> list[Mapping[str, Any]]:
+    """The rows that have ``n`` numbers under ``key``."""
+    return [
+        row for row in rows if isinstance(row.get(key), list) and len(row[key]) == n and all(map(_number, row[key]))
+    ]
+
+
+def _masses(
+    rows: Sequence[Mapping[str, Any]], key: str, title: str, n_clusters: int, marks: Sequence[tuple[float, str]]
+) -> list[Chart]:
+    kept = _with(rows, key, n_clusters)
     if not kept:
         return []
     steps = [float(row["step"]) for row in kept]
-    lines = [Line(f"cluster {k}", steps, [float(row["masses"][k]) for row in kept], k) for k in range(n_clusters)]
-    title = "Masses of the clusters"
+    lines = [Line(f"cluster {k}", steps, [float(row[key][k]) for row in kept], k) for k in range(n_clusters)]
     legend = _legend(lines) if n_clusters <= 12 else ()
     return [Chart(title, line_chart(lines, title, share=True, marks=marks), legend)]
 

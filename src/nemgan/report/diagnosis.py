@@ -14,7 +14,7 @@ EMPTY = 0.01
 PART = 0.2
 """Share of a cluster that makes a second class a part of it, and of a class that makes a second cluster hold it."""
 LOW_CONFIDENCE, LOW_PURITY, LOW_DIVERSITY, LOW_JUDGE, FAR = 0.7, 0.9, 0.5, 0.95, 0.1
-LOW_AGREEMENT = 0.9
+LOW_AGREEMENT, LATE = 0.9, 0.8
 
 
 class Finding(NamedTuple):
@@ -32,13 +32,18 @@ def percent(value: float) -> str:
     return f"{figure:.{0 if whole else 1}f}\u00a0%"
 
 
-def diagnose(result: Result) -> list[Finding]:
-    """Remarks on ``result``, those that ask for attention first; never empty."""
+def diagnose(result: Result, settled: float | None = None) -> list[Finding]:
+    """Remarks on ``result``, those that ask for attention first; never empty.
+
+    ``settled`` is the share of training after which the found masses moved no more (``curves.settled``).
+    """
     found = [
         *_empty(result),
         *_merged_and_split(result),
         *_certainty(result),
         *_number_of_clusters(result),
+        *_doubtful(result),
+        *_unsettled(settled),
         *_generated(result),
         *_masses(result),
     ]
@@ -47,8 +52,9 @@ def diagnose(result: Result) -> list[Finding]:
         found.append(Finding("good", "Nothing stands out", f"No mode is {checked}."))
     if result.acc is None:
         text = (
-            "The data have no labels, so whether clusters are merged, split or the ones you mean cannot be measured: "
-            "look at the pictures and compare a few seeds. A split that changes with the seed is not in the data."
+            "The data have no labels, so how many samples are in the right cluster, and whether the clusters are the "
+            "kinds you mean, cannot be measured: what is said here follows from the samples alone. Look at the "
+            "pictures and compare a few seeds. A split that changes with the seed is not in the data."
         )
         found.append(Finding("note", "No labels", text))
     order = {"look": 0, "note": 1, "good": 2}
@@ -95,18 +101,49 @@ def _merged_and_split(result: Result) -> list[Finding]:
 
 
 def _number_of_clusters(result: Result) -> list[Finding]:
-    """Whether the neighbour graph speaks for another number of clusters."""
+    """Whether the neighbour graph speaks for another number of clusters, and which of those found it speaks against."""
+    pair = result.separation.closest() if result.separation else None
+    loose = result.separation.loosest() if result.separation else None
     best = fitting_better(list(result.counts), result.n_clusters)
-    if best is None:
+    if best is not None:
+        more = best.m > result.n_clusters
+        ours = next(count.ratio for count in result.counts if count.m == result.n_clusters)
+        text = (
+            f"{result.n_clusters} clusters may be too {'few' if more else 'many'}: with {best.m} of them, splitting "
+            f"any one costs {best.ratio:.1f} times as much as telling the closest two apart, with {result.n_clusters} "
+            f"only {ours:.1f} times. "
+        )
+        if more and loose:
+            text += f"Cluster {loose[0]} falls in two most easily. "
+        elif pair and not more:
+            text += f"Clusters {pair[0]} and {pair[1]} are the least apart. "
+        text += f"Nothing was changed; try n_clusters={best.m}."
+        return [Finding("look", "Another number of clusters fits better", text)]
+    if pair and loose and pair[2] >= loose[1]:
+        a, b, joined = pair
+        text = (
+            f"Telling cluster {a} from {b} takes a cut of {joined:.3f} through the neighbour graph, halving cluster "
+            f"{loose[0]} one of {loose[1]:.3f}: {a} and {b} may be one kind, or {loose[0]} may be two."
+        )
+        return [Finding("look", "Clusters that may be merged or split", text)]
+    return []
+
+
+def _doubtful(result: Result) -> list[Finding]:
+    if result.doubtful is None or result.doubtful <= FAR:
         return []
-    few = "few" if best.m > result.n_clusters else "many"
-    ours = next(count.ratio for count in result.counts if count.m == result.n_clusters)
     text = (
-        f"{result.n_clusters} clusters may be too {few}: with {best.m} of them, splitting any one costs "
-        f"{best.ratio:.1f} times as much as telling the closest two apart, with {result.n_clusters} only "
-        f"{ours:.1f} times. Nothing was changed; try n_clusters={best.m}."
+        f"For {percent(result.doubtful)} of the test samples the two likeliest clusters are less than one half apart "
+        "in probability; the least certain ones are listed below."
     )
-    return [Finding("look", "Another number of clusters fits better", text)]
+    return [Finding("look", "Many samples lie between clusters", text)]
+
+
+def _unsettled(settled: float | None) -> list[Finding]:
+    if settled is None or settled <= LATE:
+        return []
+    text = f"The shares of the clusters still moved after {percent(LATE)} of the training: train longer."
+    return [Finding("look", "The masses had not settled", text)]
 
 
 def _certainty(result: Result) -> list[Finding]:
@@ -123,6 +160,12 @@ def _certainty(result: Result) -> list[Finding]:
         "More training, or another number of clusters, may help."
     )
     return [Finding("look", "Low confidence", text)]
+
+
+def _by_chance(result: Result) -> float:
+    """Mean L1 distance of the shares in a test split of this size from the true ones, if these are those found."""
+    p = np.asarray(result.found_masses)
+    return float(np.sqrt(2 * p * (1 - p) / (np.pi * result.n_test)).sum())
 
 
 def _generated(result: Result) -> list[Finding]:
@@ -149,9 +192,18 @@ def _generated(result: Result) -> list[Finding]:
         if apart > FAR:
             text = f"The classes of generated samples, as judged, and the prior differ (L1 {apart:.2f})."
             found.append(Finding("look", "Generated classes do not follow the prior", text))
-    if result.generated_vs_found_l1 > FAR:
+    lost = {k: p for k, p in enumerate(result.mode_returns or ()) if p is not None and p < LOW_PURITY}
+    if lost and result.mode_purities is None:  # what is said of classes says more
+        text = "Share of generated samples that the model itself takes for samples of the mode's cluster: "
+        text += ", ".join(f"mode {k} {percent(share)}" for k, share in lost.items()) + "."
+        found.append(Finding("look", "Modes that generate other clusters too", text))
+    if result.generated_vs_found_l1 > max(FAR, 2 * _by_chance(result)):
         far = f"L1 {result.generated_vs_found_l1:.2f}"
         text = f"Generated and real samples fall into the clusters in different shares ({far})."
+        if result.generated_found is not None:
+            k = int(np.abs(np.subtract(result.generated_found, result.found_masses)).argmax())
+            text += f" Most of it is cluster {k}: {percent(result.generated_found[k])} of the generated samples, "
+            text += f"{percent(result.found_masses[k])} of the real ones."
         found.append(Finding("look", "Generated masses differ from those found", text))
     return found
 
@@ -159,7 +211,7 @@ def _generated(result: Result) -> list[Finding]:
 def _masses(result: Result) -> list[Finding]:
     found = []
     apart = float(np.abs(np.subtract(result.cluster_masses, result.found_masses)).sum())
-    if apart > FAR:
+    if apart > max(FAR, 2 * _by_chance(result)):
         text = f"The prior and the shares found in the test split differ (L1 {apart:.2f}): condition C3 does not hold."
         found.append(Finding("look", "The prior does not match the clusters found", text))
     if result.prior_l1 is not None and result.prior_l1 > FAR:

@@ -6,10 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nemgan.counting import Count, suggest
 from nemgan.evaluation.result import Result
 from nemgan.report.diagnosis import percent
 
 NO_CLASS = "no class"
+MOST_CLUSTERS = 30
+"""Clusters whose neighbours are listed, the heaviest ones."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,11 @@ class Cluster:
     label: str | None
     purity: float | None
     diversity: float | None
+
+    @property
+    def name(self) -> str:
+        """Its number, and its class where that is known."""
+        return str(self.number) if self.label in (None, NO_CLASS) else f"{self.number} · {self.label}"
 
 
 def clusters(result: Result) -> list[Cluster]:
@@ -115,8 +123,13 @@ def _duration(seconds: float) -> str:
 def masses(result: Result, found: Sequence[Cluster]) -> list[tuple[str, list[tuple[str, str, float]]]]:
     """Bars: a name, and for each bar what it shows, its style and its share. By class where classes are known."""
     if result.true_masses is None or result.class_of_cluster is None:
+        made = result.generated_found
         return [
-            (f"Cluster {each.number}", [("prior", "learned", each.mass), ("found", "true", each.found)])
+            (
+                f"Cluster {each.number}",
+                [("prior", "learned", each.mass), ("found", "true", each.found)]
+                + ([("generated", "generated", made[each.number])] if made else []),
+            )
             for each in found
         ]
     bars = []
@@ -142,3 +155,25 @@ def confusion(result: Result, found: Sequence[Cluster]) -> dict[str, Any] | None
         total = max(sum(counts), 1)
         rows.append((result.class_names[c], [(counts[k], counts[k] / total, matched.get(c) == k) for k in columns]))
     return {"columns": columns, "rows": rows}
+
+
+def evidence(result: Result) -> list[tuple[Count, str]]:
+    """The evidence for each number of clusters, and what that number is: asked for, fits best, or nothing."""
+    best = suggest(list(result.counts))
+    said = {result.n_clusters: "asked for", best: "fits best"}
+    if best == result.n_clusters:
+        said[best] = "asked for, fits best"
+    return [(count, said.get(count.m, "")) for count in result.counts]
+
+
+def neighbours(
+    result: Result, found: Sequence[Cluster]
+) -> list[tuple[Cluster, int | None, float | None, float | None]]:
+    """Of each cluster: the one least apart from it, the cut between them, and the cut of its own best split."""
+    if result.separation is None:
+        return []
+    apart = result.separation
+    return [
+        (each, apart.nearest[each.number], apart.joined[each.number], apart.split[each.number])
+        for each in found[:MOST_CLUSTERS]
+    ]

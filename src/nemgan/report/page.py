@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from nemgan.errors import CheckpointError
 from nemgan.evaluation.grids import PALETTE
 from nemgan.evaluation.result import Result
-from nemgan.report.curves import curves
+from nemgan.report.curves import curves, settled
 from nemgan.report.diagnosis import diagnose, percent
-from nemgan.report.figures import cards, clusters, confusion, headline, masses, settings
+from nemgan.report.figures import cards, clusters, confusion, evidence, headline, masses, neighbours, settings
 from nemgan.report.pictures import pictures
 from nemgan.report.repeat import command, flat, show
 from nemgan.storage import replace_file
@@ -72,6 +72,7 @@ def render(
         palette=PALETTE,
         headline=headline(found),
         clusters=found,
+        names={each.number: each.name for each in found},
         settings=settings(result),
         cards=cards(result),
         pictures=pictures(arrays, result),
@@ -79,7 +80,9 @@ def render(
         heaviest=max((share for _, shares in bars for *_, share in shares), default=0) or 1,
         confusion=confusion(result, found),
         curves=curves(rows, result.n_clusters),
-        findings=diagnose(result),
+        evidence=evidence(result),
+        neighbours=neighbours(result, found),
+        findings=diagnose(result, settled(rows, result.n_clusters)),
         config=flat(config),
         command=command(config, arrays["real"].shape[2:] if "real" in arrays else None, result.n_clusters),
     )

@@ -21,8 +21,8 @@ Frame = tuple[Array, Array]
 def pictures(arrays: Mapping[str, Array], result: Result) -> dict[str, Any]:
     """Images as data URIs and scatter plots, by the name the template knows them by; None for what is not there.
 
-    strips: per cluster its real and its generated images. ambiguous: the least certain ones. planes: real and
-    generated vectors. map: the test data in two dimensions. itself: whether that map is the data.
+    strips: per cluster its real and its generated images. ambiguous: one for each sample of ``result.ambiguous``.
+    planes: real and generated vectors. map: the test data in two dimensions. itself: whether that map is the data.
     """
     made: dict[str, Any] = dict.fromkeys(("strips", "planes", "ambiguous", "map", "itself"))
     if {"real", "real_count", "generated"} <= arrays.keys():
@@ -31,8 +31,8 @@ def pictures(arrays: Mapping[str, Array], result: Result) -> dict[str, Any]:
             made["strips"] = [(strip(some), strip(fake)) for some, fake in zip(real, arrays["generated"], strict=True)]
         else:
             made["planes"] = planes(real, list(arrays["generated"]))
-    if "ambiguous" in arrays and arrays["ambiguous"].ndim == 4:
-        made["ambiguous"] = strip(arrays["ambiguous"])
+    if "ambiguous" in arrays and arrays["ambiguous"].ndim == 4 and len(arrays["ambiguous"]) == len(result.ambiguous):
+        made["ambiguous"] = [strip(each[None]) for each in arrays["ambiguous"]]
     if {"points", "point_cluster", "point_class"} <= arrays.keys() and len(arrays["points"]):
         made["itself"] = made["planes"] is not None and arrays["real"].shape[2:] == (2,)
         frame = made["planes"][2] if made["itself"] else None
