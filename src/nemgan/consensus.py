@@ -2,8 +2,9 @@
 
 One set of micro-modes is a draw: a mode that straddles two classes can tip the minimum cut. So the samples are
 partitioned several times (K-means of h's features from different starts), each partition is merged into clusters
-(``merging``) whose borders the samples' neighbours straighten (``smoothing``), the merges are brought under one naming, and every sample gets the share of votes for each cluster.
-How far the merges agree is the honest measure of how sure the clusters are: it falls where the cut is ambiguous.
+(``merging``) whose borders the samples' neighbours straighten (``smoothing``), the merges are brought under one naming,
+and every sample gets the share of votes for each cluster. How far the merges agree is the honest measure of how sure
+the clusters are: it falls where the cut is ambiguous.
 """
 
 from __future__ import annotations

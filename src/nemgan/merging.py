@@ -122,8 +122,8 @@ def merges(
         sizes: mass of each micro-mode ``(K,)``, summing to 1.
         masses: mass of each cluster ``(M,)`` where known; cluster k then has the k-th mass.
         unary: cost ``(K, M)`` of putting a micro-mode into a cluster (from labels); none by default.
-        price: λ, of the masses' χ² distance: a little off, as any partition is, costs next to nothing, a missing cluster of
-            mass P costs λ P / (1 − P). Much lower, and everything in one cluster is cheapest.
+        price: λ, of the masses' χ² distance: a little off, as any partition is, costs next to nothing, and a missing
+            cluster of mass P costs λ P / (1 − P). Much lower, and everything in one cluster is cheapest.
         chains: annealing chains a level.
         most: at most so many.
         apart: mass, at least, that must change its cluster between any two of them.
