@@ -19,9 +19,9 @@ def blobs(sizes, spread, seed=0):
 
 def vote(x, m, masses=None, labelled=NONE, labels=NONE, runs=4, modes=20, seed=0):
     index, distance = nearest(x, 8)
-    graphs = [(index, local_weights(index, distance))]
+    graph = index, local_weights(index, distance)
     rng = np.random.default_rng(seed)
-    return consensus(x, graphs, m, masses=masses, labelled=labelled, labels=labels, modes=modes, runs=runs, rng=rng)
+    return consensus(x, graph, m, masses=masses, labelled=labelled, labels=labels, modes=modes, runs=runs, rng=rng)
 
 
 def accuracy(found, y):

@@ -27,6 +27,7 @@ FLOORS = {
     "networks": 1,
     "prior": 1,
     "merging": 1,
+    "smoothing": 1.2,
     "prevalence": 1,
     "consensus": 1.5,
     "counting": 1.5,

@@ -20,7 +20,7 @@ def cost(w, sizes, groups, m, masses, price):
     if masses is None:
         return np.mean([1 - g[c, c] / g[c].sum() if g[c].sum() > 0 else 1.0 for c in range(m)])
     empty = sum(g[c].sum() == 0 for c in range(m))
-    return 1 - np.trace(g) + price * np.abs(mass - masses).sum() + empty
+    return 1 - np.trace(g) + price * ((mass - masses) ** 2 / masses).sum() + empty
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -30,7 +30,7 @@ def test_finds_the_optimum_that_enumeration_finds(seed, known):
     k, m = 8, 2 + seed % 2
     w, sizes = random_graph(k, rng)
     masses = rng.dirichlet(np.full(m, 3.0)) if known else None
-    options = (masses, 0.3)
+    options = (masses, 1.0)
     best = min(cost(w, sizes, np.array(g), m, *options) for g in product(range(m), repeat=k))
     found = merge(w, sizes, m, masses=masses, rng=rng, chains=64)
     assert found.cost == pytest.approx(best, abs=1e-9)

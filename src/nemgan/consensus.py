@@ -2,13 +2,13 @@
 
 One set of micro-modes is a draw: a mode that straddles two classes can tip the minimum cut. So the samples are
 partitioned several times (K-means of h's features from different starts), each partition is merged into clusters
-(``merging``), the merges are brought under one naming, and every sample gets the share of votes for each cluster.
-How far the merges agree is the honest measure of how sure the clusters are: it falls where the cut is ambiguous.
+(``merging``) whose borders the samples' neighbours straighten (``smoothing``), the merges are brought under one naming,
+and every sample gets the share of votes for each cluster. How far the merges agree is the honest measure of how sure
+the clusters are: it falls where the cut is ambiguous.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from sklearn.cluster import KMeans
 
-from nemgan.merging import merge, mode_graph
+from nemgan.merging import merges, mode_graph
+from nemgan.smoothing import cost, links, smooth
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -48,7 +49,7 @@ class Consensus:
 
 def consensus(
     points: NDArray[np.float32],
-    graphs: Sequence[Graph],
+    graph: Graph,
     n_clusters: int,
     *,
     masses: Float | None,
@@ -58,10 +59,10 @@ def consensus(
     runs: int,
     rng: np.random.Generator,
 ) -> Consensus:
-    """Partition ``points`` (N, D) ``runs`` times into ``modes`` parts, merge each, and count votes.
+    """Partition ``points`` (N, D) ``runs`` times into ``modes`` parts, merge each and smooth it, and count votes.
 
     Args:
-        graphs: neighbour graphs of the samples, which count alike in the cut.
+        graph: of the samples' neighbours, which is cut.
         masses: of the clusters ``(M,)`` where known; cluster k then has the k-th mass.
         labelled: positions of disclosed labels ``(L,)``; they cost each merge what it puts wrong.
         labels: their clusters ``(L,)``.
@@ -70,14 +71,14 @@ def consensus(
         The votes of the largest family of like merges: all of them where fewer than three are alike.
     """
     found, costs, graphs_of, sizes_of = [], [], [], []
+    index, weights = graph
+    between = links(index, weights)
     for _ in range(runs):
         start = int(rng.integers(2**31))
         part = KMeans(modes, n_init=1, max_iter=50, random_state=start).fit(points).labels_.astype(np.int64)
-        graphs_of.append(
-            sum((mode_graph(part, i, modes, w) for i, w in graphs), np.zeros((modes, modes))) / len(graphs)
-        )
+        graphs_of.append(mode_graph(part, index, modes, weights))
         sizes_of.append(np.bincount(part, minlength=modes) / len(part))
-        result = merge(
+        candidates = merges(
             graphs_of[-1],
             sizes_of[-1],
             n_clusters,
@@ -86,8 +87,13 @@ def consensus(
             chains=64 if n_clusters < 8 else 192,
             rng=rng,
         )
-        found.append(result.groups[part])
-        costs.append(result.cost)
+        ends = [smooth(between, each.groups[part], n_clusters) for each in candidates]
+        prices = [cost(between, end, n_clusters, masses) for end in ends]
+        if len(labelled):
+            prices = [price + float((end[labelled] != labels).mean()) for price, end in zip(prices, ends, strict=True)]
+        best = int(np.argmin(prices))
+        found.append(ends[best])
+        costs.append(prices[best])
     named = np.zeros((runs, runs, len(points)), np.int64)
     alike = np.ones((runs, runs))
     for a in range(runs):

@@ -3,7 +3,7 @@
 The inverter learns more modes than there are clusters. The graph between those micro-modes, W, says how often
 neighbours fall into different ones. Clusters are unions of micro-modes, chosen to
 
-    masses known     minimise  cut(g) + λ Σ_k |mass_k(g) − P_k|
+    masses known     minimise  cut(g) + λ Σ_k (mass_k(g) − P_k)² / P_k
     masses unknown   minimise  mean_k cut_k(g) / volume_k(g)                      (normalised cut)
 
 plus, where some labels are known, the share of them a merge puts in the wrong cluster. Both objectives are sums over
@@ -20,9 +20,16 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 FEW = 1 << 16
 """Merges that are simply all tried."""
+
+PRICE = 1.0
+"""λ by default."""
+
+TINY = 1e-6
+"""Mass below which a cluster's price rises no more."""
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -66,7 +73,13 @@ class _Objective:
         if self.masses is None:
             cut = np.where(volume > 1e-12, 1 - within / np.maximum(volume, 1e-12), 1.0)
             return np.asarray(cut / self.unary.shape[1], np.float64)
-        return np.asarray(volume - within + self.price * np.abs(mass - self.masses[k]) + (volume <= 1e-12), np.float64)
+        return np.asarray(
+            volume
+            - within
+            + self.price * (mass - self.masses[k]) ** 2 / np.maximum(self.masses[k], TINY)
+            + (volume <= 1e-12),
+            np.float64,
+        )
 
     def joined(self, blob: Int) -> _Objective:
         """The same objective between blobs of micro-modes; ``blob`` (K,) names each one's."""
@@ -81,30 +94,48 @@ def merge(
     *,
     masses: Float | None = None,
     unary: Float | None = None,
-    price: float = 0.3,
+    price: float = PRICE,
     chains: int = 128,
     rng: np.random.Generator,
 ) -> Merge:
-    """Merge K micro-modes into ``n_clusters`` clusters.
+    """Merge K micro-modes into ``n_clusters`` clusters: the best of :func:`merges`, whose arguments it takes."""
+    return merges(graph, sizes, n_clusters, masses=masses, unary=unary, price=price, chains=chains, most=1, rng=rng)[0]
+
+
+def merges(
+    graph: Float,
+    sizes: Float,
+    n_clusters: int,
+    *,
+    masses: Float | None = None,
+    unary: Float | None = None,
+    price: float = PRICE,
+    chains: int = 128,
+    most: int = 8,
+    apart: float = 0.03,
+    rng: np.random.Generator,
+) -> list[Merge]:
+    """The cheapest ways found to merge K micro-modes into ``n_clusters`` clusters that differ from each other.
 
     Args:
         graph: symmetric neighbour weights ``(K, K)`` of total 1 (``mode_graph``).
         sizes: mass of each micro-mode ``(K,)``, summing to 1.
         masses: mass of each cluster ``(M,)`` where known; cluster k then has the k-th mass.
         unary: cost ``(K, M)`` of putting a micro-mode into a cluster (from labels); none by default.
-        price: λ, cost of each unit by which the masses are off. Much lower, and everything in one cluster is cheapest.
+        price: λ, of the masses' χ² distance: a little off, as any partition is, costs next to nothing, and a missing
+            cluster of mass P costs λ P / (1 − P). Much lower, and everything in one cluster is cheapest.
         chains: annealing chains a level.
+        most: at most so many.
+        apart: mass, at least, that must change its cluster between any two of them.
         rng: draws the starts and the moves.
 
     Returns:
-        The best merge found; every cluster has at least one micro-mode where K ≥ M allows it.
+        Merges, the cheapest first; every cluster has at least one micro-mode where K ≥ M allows it.
     """
     k, m = len(graph), n_clusters
     fine = _Objective(graph, sizes, np.zeros((k, m)) if unary is None else unary, masses, price)
     if m**k <= FEW:
-        groups, costs = _every(fine)
-        best = int(np.argmin(costs))
-        return Merge(groups[best].astype(np.int64), float(costs[best]))
+        return _different(*_every(fine), sizes, most, apart)
     levels = sorted({n for n in (2 * m, 5 * m // 2, 3 * m, 4 * m) if m < n < k})
     blobs = [_join(graph, sizes, n) for n in levels]
     found = []
@@ -117,8 +148,23 @@ def merge(
         found.append(groups[np.argsort(costs, kind="stable")[: chains // 4]][:, blob])
     found.append(_anneal(fine, _starts(k, m, chains, rng), 0.02, min(80, 20 * m) * k, rng)[0])
     groups, costs = _anneal(fine, np.concatenate(found), 1e-3, 10 * k, rng)
-    best = int(np.argmin(costs))
-    return Merge(groups[best].astype(np.int64), float(costs[best]))
+    return _different(groups, costs, sizes, most, apart)
+
+
+def _different(groups: Int, costs: Float, sizes: Float, most: int, apart: float) -> list[Merge]:
+    """The cheapest rows of ``groups`` (R, K), each ``apart`` from those before it under any naming of the clusters."""
+    m, kept = int(groups.max()) + 1, list[Merge]()
+    for row in np.argsort(costs, kind="stable"):
+        for other in kept:
+            shared = np.zeros((m, m))
+            np.add.at(shared, (groups[row], other.groups), sizes)
+            if shared[linear_sum_assignment(-shared)].sum() > sizes.sum() - apart:
+                break
+        else:
+            kept.append(Merge(groups[row].astype(np.int64), float(costs[row])))
+        if len(kept) == most:
+            break
+    return kept
 
 
 def _every(objective: _Objective) -> tuple[Int, Float]:

@@ -67,8 +67,8 @@ class Connection:
     and a share of raw neighbours keeps them honest.
     """
 
-    sources: tuple[str, ...] = ("raw", "own")
-    """The neighbour graphs that are cut."""
+    source = "raw"
+    """The neighbour graph that is cut: h's own has learned from the micro-modes, and would confirm what they say."""
 
     def __init__(self, model: NEMGAN, pool: Pool) -> None:
         self.model, self.settings = model, model.settings.connect
@@ -204,7 +204,7 @@ class Connection:
         draw = np.random.default_rng(int(torch.randint(2**62, (1,), generator=rng, device=rng.device)))
         found = consensus(
             project(self.over_pool(model.inverter.features).cpu().numpy()),
-            [(scratch[f"{s}_neighbours"].cpu().numpy(), scratch[f"{s}_weights"].cpu().numpy()) for s in self.sources],
+            (scratch[f"{self.source}_neighbours"].cpu().numpy(), scratch[f"{self.source}_weights"].cpu().numpy()),
             model.n_clusters,
             masses=model.known,
             labelled=pool.labelled.cpu().numpy(),

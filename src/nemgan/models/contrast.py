@@ -40,7 +40,7 @@ def half_cosine(progress: float) -> float:
 class Contrast(Connection):
     """The stages of the contrastive inverter of ``model`` on ``pool``."""
 
-    sources = ("own",)
+    source = "own"
 
     def __init__(self, model: NEMGAN, pool: Pool) -> None:
         super().__init__(model, pool)
