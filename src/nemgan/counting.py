@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from nemgan.merging import merge
+from nemgan.merging import cut
 
 Float = NDArray[np.float64]
 
@@ -51,7 +51,7 @@ def evidence(graph: Float, sizes: Float, most: int, rng: np.random.Generator) ->
     graph, sizes = graph[np.ix_(used, used)], sizes[used]
     found = []
     for m in range(2, min(most, len(sizes) // 2) + 1):
-        groups = merge(graph, sizes, m, chains=32, rng=rng).groups
+        groups = cut(graph, sizes, m, rng=rng).groups
         h = np.eye(m)[groups]
         between = h.T @ graph @ h
         joined = max(pair_cut(between[a, a], between[a, b], between[b, b]) for a, b in combinations(range(m), 2))
@@ -70,7 +70,7 @@ def best_split(graph: Float, sizes: Float, inside: NDArray[np.bool_], rng: np.ra
     if inside.sum() < 2:
         return 1.0
     part = graph[np.ix_(inside, inside)]
-    return merge(part / part.sum(), sizes[inside] / sizes[inside].sum(), 2, chains=16, rng=rng).cost
+    return cut(part / part.sum(), sizes[inside] / sizes[inside].sum(), 2, rng=rng).cost
 
 
 def suggest(counts: list[Count]) -> int | None:

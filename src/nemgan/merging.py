@@ -28,6 +28,9 @@ FEW = 1 << 16
 PRICE = 1.0
 """λ by default."""
 
+LOOKED_AT = 1000
+"""Cheapest merges among which different ones are looked for."""
+
 TINY = 1e-6
 """Mass below which a cluster's price rises no more."""
 
@@ -135,7 +138,7 @@ def merges(
     k, m = len(graph), n_clusters
     fine = _Objective(graph, sizes, np.zeros((k, m)) if unary is None else unary, masses, price)
     if m**k <= FEW:
-        return _different(*_every(fine), sizes, most, apart)
+        return _different(*_every(fine, named=masses is not None or unary is not None), sizes, most, apart)
     levels = sorted({n for n in (2 * m, 5 * m // 2, 3 * m, 4 * m) if m < n < k})
     blobs = [_join(graph, sizes, n) for n in levels]
     found = []
@@ -154,7 +157,7 @@ def merges(
 def _different(groups: Int, costs: Float, sizes: Float, most: int, apart: float) -> list[Merge]:
     """The cheapest rows of ``groups`` (R, K), each ``apart`` from those before it under any naming of the clusters."""
     m, kept = int(groups.max()) + 1, list[Merge]()
-    for row in np.argsort(costs, kind="stable"):
+    for row in np.argsort(costs, kind="stable")[:LOOKED_AT]:
         for other in kept:
             shared = np.zeros((m, m))
             np.add.at(shared, (groups[row], other.groups), sizes)
@@ -167,10 +170,82 @@ def _different(groups: Int, costs: Float, sizes: Float, most: int, apart: float)
     return kept
 
 
-def _every(objective: _Objective) -> tuple[Int, Float]:
-    """All merges ``(M^K, K)`` and their costs."""
+def cut(graph: Float, sizes: Float, n_clusters: int, *, chains: int = 32, rng: np.random.Generator) -> Merge:
+    """The least normalised cut into ``n_clusters`` parts: what ``merge`` looks for where nothing is known, sooner.
+
+    Every chain takes the best single move until none helps, then three at random, and so on for 5 K rounds. Half the
+    chains start from the cut of half as many blobs of micro-modes. Arguments and result are those of ``merge``.
+    """
+    k, m = len(graph), n_clusters
+    if m**k <= FEW:
+        return merge(graph, sizes, m, rng=rng)
+    starts = [_starts(k, m, chains, rng)]
+    if k // 2 >= 2 * m:
+        blob = _join(graph, sizes, k // 2)
+        h = np.eye(k // 2)[blob]
+        starts.append(np.tile(cut(h.T @ graph @ h, h.T @ sizes, m, chains=chains, rng=rng).groups[blob], (chains, 1)))
+    parts = _Parts(graph, np.concatenate(starts), m)
+    best, least = parts.groups[0].copy(), np.inf
+    for _ in range(5 * k):
+        change = parts.changes()
+        at = change.argmin(1)
+        helps = change[np.arange(len(change)), at] < -1e-12
+        costs = np.where(helps, np.inf, parts.terms.sum(1))
+        if costs.min() < least - 1e-12:
+            best, least = parts.groups[costs.argmin()].copy(), float(costs.min())
+        moving, stuck = np.flatnonzero(helps), np.flatnonzero(~helps)
+        parts.move(moving, *np.divmod(at[moving], m))
+        for _ in range(3):
+            parts.move(stuck, rng.integers(0, k, len(stuck)), rng.integers(0, m, len(stuck)))
+    return Merge(best.astype(np.int64), least / m)
+
+
+class _Parts:
+    """Partitions ``groups`` (R, K) into M parts, and what their normalised cuts are made of, kept as modes move."""
+
+    def __init__(self, graph: Float, groups: Int, m: int) -> None:
+        self.links, self.own, self.degree = graph.copy(), np.diag(graph), graph.sum(1)
+        np.fill_diagonal(self.links, 0)
+        self.groups, one_hot = groups, np.eye(m)[groups]
+        self.affinity = self.links @ one_hot  # (R, K, M): links of each micro-mode to each part
+        self.within = (one_hot * (self.affinity + self.own[:, None])).sum(1)
+        self.volume = self.degree @ one_hot
+        self.terms = self.term(self.within, self.volume)
+
+    def term(self, within: Float, volume: Float) -> Float:
+        return np.where(volume > 1e-12, 1 - within / np.maximum(volume, 1e-12), 1.0)
+
+    def changes(self) -> Float:
+        """By how much the sum of terms changes if one micro-mode moves, ``(R, K · M)``; inf where it is already."""
+        groups = self.groups
+        within, volume, terms = (np.take_along_axis(x, groups, 1) for x in (self.within, self.volume, self.terms))
+        affinity = np.take_along_axis(self.affinity, groups[:, :, None], 2)[:, :, 0]
+        leave = self.term(within - self.own - 2 * affinity, volume - self.degree) - terms
+        entered = self.within[:, None] + self.own[:, None] + 2 * self.affinity
+        change = self.term(entered, self.volume[:, None] + self.degree[:, None]) - self.terms[:, None]
+        change += leave[:, :, None]
+        np.put_along_axis(change, groups[:, :, None], np.inf, 2)
+        return change.reshape(len(groups), -1)
+
+    def move(self, rows: Int, i: Int, to: Int) -> None:
+        """Move micro-mode ``i`` to part ``to`` in each of ``rows``, which are all different."""
+        moved = self.groups[rows, i] != to
+        rows, i, to = rows[moved], i[moved], to[moved]
+        for part, sign in ((self.groups[rows, i], -1), (to, 1)):
+            self.within[rows, part] += sign * self.own[i] + 2 * sign * self.affinity[rows, i, part]
+            self.volume[rows, part] += sign * self.degree[i]
+            self.affinity[rows, :, part] += sign * self.links[i]
+            self.terms[rows, part] = self.term(self.within[rows, part], self.volume[rows, part])
+        self.groups[rows, i] = to
+
+
+def _every(objective: _Objective, named: bool = True) -> tuple[Int, Float]:
+    """All merges ``(M^K, K)`` and their costs; unless clusters are ``named``, those that differ in names alone once."""
     k, m = objective.unary.shape
     groups = np.stack(np.unravel_index(np.arange(m**k), (m,) * k), 1)
+    if not named:  # clusters in order of their first micro-mode
+        seen = np.maximum.accumulate(groups, 1)
+        groups = groups[(groups[:, 0] == 0) & (groups[:, 1:] <= seen[:, :-1] + 1).all(1)]
     one_hot = np.eye(m)[groups]
     within = (one_hot * (objective.graph @ one_hot)).sum(1)
     terms = objective.term(np.arange(m), within, objective.graph.sum(1) @ one_hot, objective.sizes @ one_hot)

@@ -12,6 +12,6 @@ from nemgan.estimators import NEMGANClusterer
 
 # Some checks give labels of more classes than clusters, which a warning says are left out.
 @pytest.mark.filterwarnings("ignore:.*the labels are left out:UserWarning")
-@parametrize_with_checks([NEMGANClusterer(settings={"gan.steps": 12})])
+@parametrize_with_checks([NEMGANClusterer(max_steps=12, settings={"connect.partitions": 2})])
 def test_scikit_learns_checks(estimator: Any, check: Any) -> None:
     check(estimator)

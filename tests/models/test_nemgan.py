@@ -13,7 +13,7 @@ from nemgan.experiments.config import build
 from nemgan.models import catalog
 from nemgan.models.nemgan import NEMGAN
 from nemgan.seeding import torch_generator
-from nemgan.training.loop import train
+from nemgan.training.loop import Hook, train
 
 MASSES = np.array([0.6, 0.3, 0.1])
 SHORT = {
@@ -104,17 +104,26 @@ def test_two_trainings_of_one_seed_are_equal_and_of_another_are_not():
     assert torch.equal(states[0], states[1]) and not torch.equal(states[0], states[2])
 
 
+SHORTER = {
+    "connect.partitions": 2,
+    "connect.steps": 60,
+    "connect.refresh": 20,
+    "connect.refine_steps": 30,
+    "gan.steps": 30,
+}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> NEMGAN:
+    model = make(SHORTER)
+    train(model, Pool.of(blobs(300)[0]), seed=0)
+    return model
+
+
 @pytest.mark.parametrize("stop", [3, 25, 60, 95, 110])
-def test_resumed_anywhere_equals_uninterrupted(tmp_path, stop):
+def test_resumed_anywhere_equals_uninterrupted(tmp_path, stop, uninterrupted):
     """Also after the neighbours were looked up anew in features that no longer exist."""
     data, _ = blobs(300)
-    short = {
-        "connect.partitions": 2,
-        "connect.steps": 60,
-        "connect.refresh": 20,
-        "connect.refine_steps": 30,
-        "gan.steps": 30,
-    }
 
     class Crash(Exception):
         pass
@@ -123,14 +132,11 @@ def test_resumed_anywhere_equals_uninterrupted(tmp_path, stop):
         if moment.step == stop:
             raise Crash
 
-    from nemgan.training.loop import Hook
-
-    whole, cut, rest = make(short), make(short), make(short)
-    train(whole, Pool.of(data), seed=0)
+    cut, rest = make(SHORTER), make(SHORTER)
     with pytest.raises(Crash):
         train(cut, Pool.of(data), seed=0, folder=tmp_path, checkpoint_every=7, hooks=[Hook(1, crash)])
     train(rest, Pool.of(data), seed=0, folder=tmp_path, checkpoint_every=7, resume=True)
-    for (name, a), b in zip(whole.state_dict().items(), rest.state_dict().values(), strict=True):
+    for (name, a), b in zip(uninterrupted.state_dict().items(), rest.state_dict().values(), strict=True):
         assert torch.equal(a, b) or (a.isnan().all() and b.isnan().all()), name
 
 

@@ -1,8 +1,9 @@
+"""The page as its reader has it: complete, self-contained, escaped, and refused where the run is damaged."""
+
 from __future__ import annotations
 
 import json
 import re
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,14 +16,9 @@ import pytest
 from made_up import CONFIG, UNLABELLED, record
 
 from nemgan import report
-from nemgan.counting import Count
 from nemgan.errors import CheckpointError
-from nemgan.evaluation.result import Fidelity, Modes, Separation
-from nemgan.report.charts import Line, line_chart, scatter, short, ticks
-from nemgan.report.curves import curves, settled
-from nemgan.report.diagnosis import _by_chance, diagnose, percent
+from nemgan.evaluation.result import Fidelity, Modes
 from nemgan.report.figures import cards, evidence
-from nemgan.report.repeat import command, flat
 
 MakeRun = Callable[..., Path]
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -263,192 +259,6 @@ def test_same_files_same_page(make_run: MakeRun) -> None:
 def test_needs_no_torch(make_run: MakeRun) -> None:
     code = "import sys; from nemgan.report import write; write(sys.argv[1]); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code, str(make_run())], check=True, timeout=60)
-
-
-# diagnosis
-
-
-def titles(**changes: Any) -> list[str]:
-    return [finding.title for finding in diagnose(record(**changes))]
-
-
-def test_a_good_run_is_said_to_be_good() -> None:
-    assert titles() == ["Nothing stands out"]
-
-
-def test_merged_and_split_modes_are_named() -> None:
-    merged = diagnose(record(confusion=((0, 0, 100), (5, 0, 55), (0, 40, 0))))
-    assert merged[0].title == "Clusters that merge classes"
-    assert merged[0].text == "Cluster 2 consists of zero (65\u00a0%) and one (35\u00a0%)."
-    split = diagnose(record(confusion=((0, 0, 100), (35, 25, 0), (0, 40, 0))))
-    assert "Class one lies in clusters 0 (58\u00a0%) and 1 (42\u00a0%)." in [finding.text for finding in split]
-
-
-@pytest.mark.parametrize(
-    ("changes", "title"),
-    [
-        ({"found_masses": (0.004, 0.4, 0.596)}, "Clusters that are nearly empty"),
-        ({"confidence": 0.5}, "Low confidence"),
-        ({"agreement": 0.7}, "The clusters are not certain"),
-        ({"counts": (Count(2, 0.1, 0.9), Count(3, 0.1, 0.2))}, "Another number of clusters fits better"),
-        (
-            {"separation": Separation((1, 0, None), (0.1, 0.1, None), (0.05, None, None)), "counts": ()},
-            "Clusters that may be merged or split",
-        ),
-        ({"doubtful": 0.3}, "Many samples lie between clusters"),
-        ({**UNLABELLED, "mode_returns": (0.96, None, 0.6)}, "Modes that generate other clusters too"),
-        ({"mode_purities": (0.96, None, 0.6)}, "Modes that generate other classes too"),
-        ({"mode_diversity": (0.2, None, 1.0)}, "Modes that generate nearly the same sample"),
-        ({"judge_accuracy": 0.8}, "The judge errs"),
-        ({"generated_vs_found_l1": 0.3}, "Generated masses differ from those found"),
-        ({"found_masses": (0.2, 0.3, 0.5)}, "The prior does not match the clusters found"),
-        ({"generated_masses": (0.8, 0.2, 0.0)}, "Generated classes do not follow the prior"),
-        ({"prior_l1": 0.3}, "The masses are off"),
-        (UNLABELLED, "No labels"),
-    ],
-)
-def test_trouble_is_said_in_words(changes: dict[str, Any], title: str) -> None:
-    assert title in titles(**changes)
-
-
-def test_another_number_of_clusters_names_those_it_speaks_against() -> None:
-    counts = (Count(2, 0.1, 0.9), Count(3, 0.1, 0.2), Count(4, 0.1, 0.9))
-    fewer, more = (diagnose(record(counts=some))[0].text for some in (counts[:2], counts[1:]))
-    assert "may be too many" in fewer and "Clusters 0 and 1 are the least apart" in fewer and "n_clusters=2" in fewer
-    assert "may be too few" in more and "Cluster 1 falls in two most easily" in more and "n_clusters=4" in more
-
-
-def test_generated_masses_that_differ_name_the_cluster() -> None:
-    found = diagnose(record(generated_vs_found_l1=0.3, generated_found=(0.3, 0.35, 0.35)))
-    assert "cluster 1: 35\u00a0% of the generated samples, 20\u00a0% of the real ones" in found[0].text
-
-
-def test_small_test_splits_differ_by_chance() -> None:
-    """Of 60 samples in shares of .5, .3 and .2, the shares drawn are .14 off in the mean."""
-    off = {"found_masses": (0.36, 0.2, 0.44), "generated_vs_found_l1": 0.2}
-    assert set(titles(**off, n_test=2000)) >= {"The prior does not match the clusters found"}
-    assert titles(**off, n_test=60) == ["Nothing stands out"]
-    drawn = np.random.default_rng(0).multinomial(60, [0.5, 0.3, 0.2], 2000) / 60
-    assert np.abs(drawn - [0.5, 0.3, 0.2]).sum(1).mean() == pytest.approx(
-        _by_chance(record(found_masses=(0.5, 0.3, 0.2), n_test=60)), rel=0.03
-    )
-
-
-def test_masses_that_still_move_at_the_end_are_said_to() -> None:
-    def rows(moves_until: int) -> list[dict[str, Any]]:
-        return [{"step": s, "found": [0.5, 0.5] if s > moves_until else [0.7, 0.3]} for s in range(10, 101, 10)]
-
-    assert settled(rows(0), 2) == 0.0 and settled(rows(50), 2) == 0.6 and settled(rows(90), 2) == 1.0
-    assert settled(rows(90), 3) is None and settled(rows(0)[:4], 2) is None
-    assert "The masses had not settled" in [each.title for each in diagnose(record(), 1.0)]
-    assert [each.title for each in diagnose(record(), 0.5)] == ["Nothing stands out"]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0, "0 %"), (1, "100 %"), (0.5151, "52 %"), (0.041, "4.1 %"), (0.995, "99.5 %"), (0.1, "10 %")]
-)
-def test_percent(value: float, text: str) -> None:
-    assert percent(value) == text.replace(" ", "\u00a0")
-
-
-# the command
-
-
-def test_the_command_repeats_the_run() -> None:
-    from nemgan.experiments.prepare import configure
-
-    words = ["data=digits-demo", "seed=3", "gan.steps=77", "gan.betas=[0.5,0.9]", "prior=.7,.2,.1", "labels=.25"]
-    config = configure(words)
-    line = command(config.model_dump(mode="json"), (1, 8, 8))
-    assert line.startswith("nemgan train model=nemgan data=digits-demo preset=connected seed=3 labels=0.25 ")
-    assert "gan.steps=77" in line and "gan.loss" not in line and "network.width" not in line
-    assert configure(shlex.split(line)[2:]) == config
-
-
-@pytest.mark.parametrize("preset", ["connected", "reference", "paper"])
-def test_the_command_stands_on_the_preset(preset: str) -> None:
-    from nemgan.experiments.prepare import configure
-
-    config = configure([f"preset={preset}", "data=digits-demo", "prior=uniform", "gan.critic_steps=3", "threads=2"])
-    for shape in ((1, 8, 8), None):
-        line = command(config.model_dump(mode="json"), shape)
-        assert configure(shlex.split(line)[2:]) == config
-    assert len(command(config.model_dump(mode="json"), (1, 8, 8))) < len(line)
-
-
-def test_flat_lists_top_settings_first() -> None:
-    assert list(flat({"a": {"b": 1, "c": {"d": 2}}, "e": 3})) == ["e", "a.b", "a.c.d"]
-
-
-# charts
-
-
-def test_ticks_are_round_and_inside() -> None:
-    assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1]
-    assert ticks(-3, 7) == [-2, 0, 2, 4, 6]
-    assert ticks(1234, 1234) == [1234]
-    for low, high in [(0.013, 0.0172), (-5e6, 3e6), (0, 5100), (1e-9, 2e-9)]:
-        found = ticks(low, high)
-        assert 2 <= len(found) <= 6 and low <= found[0] and found[-1] <= high * (1 + 1e-9)
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(0.25, "0.25"), (12000, "12k"), (3e-5, "3e-5"), (0, "0"), (2.5e6, "2.5M"), (-1.5, "-1.5")]
-)
-def test_short(value: float, text: str) -> None:
-    assert short(value) == text
-
-
-def test_curves_stay_in_their_frame() -> None:
-    drawing = line_chart([Line("loss", [0, 50, 100], [3.0, 1.0, 2.0])], "loss")
-    path = re.findall(r'class="line plain" d="([^"]+)"', drawing)[0]
-    points = np.array([pair.split() for pair in path[1:].split("L")], float)
-    assert points[0, 0] == 40 and points[-1, 0] == 340 - 16
-    assert points[1, 1] > points[2, 1] > points[0, 1]  # SVG's y runs down
-    assert (points >= 0).all() and (points <= [340, 190]).all()
-    assert "3 at step 0, 2 at step 100" in drawing
-
-
-@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [0.0, 0.0]])
-def test_flat_and_single_curves_are_drawn(values: list[float]) -> None:
-    assert "nan" not in line_chart([Line("loss", list(range(len(values))), values)], "loss")
-
-
-def test_long_curves_are_thinned_but_keep_their_end() -> None:
-    steps = list(range(10_001))
-    drawing = line_chart([Line("loss", steps, [float(step) for step in steps])], "loss")
-    assert drawing.count("L") < 320
-    assert re.findall(r'L([\d.]+) [\d.]+"/>', drawing) == ["324.0"]
-
-
-def test_curves_group_losses_by_stage() -> None:
-    rows = [
-        {"stage": "a", "step": 1, "phase/loss": 1.0, "phase/same": 1.0},
-        {"stage": "a", "step": 2, "phase/loss": 0.5, "phase/same": 0.5, "acc": 0.4, "masses": [0.5, 0.5]},
-        {"stage": "b", "step": 3, "stage_step": 1, "other/loss": 0.5, "acc": None},
-        {"stage": "b", "step": 4, "stage_step": 2, "other/loss": 0.4, "acc": 0.9, "masses": [0.6, 0.4]},
-        {"step": "x"},
-        {},
-    ]
-    found = curves(rows, 2)
-    assert [chart.title for chart in curves([{**rows[1], "found": [0.1, 0.9]}], 2).whole][2:] == [
-        "Shares found in held-out samples"
-    ]
-    assert [chart.title for chart in found.whole] == ["Held-out agreement with the classes", "Masses of the clusters"]
-    assert [(stage, [chart.title for chart in charts]) for stage, charts in found.stages] == [
-        ("a", ["phase · loss"]),
-        ("b", ["other · loss"]),
-    ]
-    assert curves([], 2) == ([], [])
-
-
-def test_scatter_keeps_aspect_and_marks_the_odd() -> None:
-    points = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 1.0], [0.0, 1.0]])
-    drawing = scatter(points, np.array([0, 0, 1, 9]), "four points", odd=np.array([False, True, False, False]))
-    width, height = map(float, re.findall(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawing)[0])
-    assert (width - 24) / (height - 24) == pytest.approx(2, rel=0.01)
-    assert drawing.count("<circle") == 1 and 'class="dots c1"' in drawing  # colour 9 comes round to 1
-    assert [int(tag) for tag in re.findall(r">(\d+)</text>", drawing)] == [0, 1, 9]
 
 
 def test_distances_and_modes_have_cards_that_name_extractor_and_count() -> None:

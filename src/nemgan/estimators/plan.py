@@ -15,7 +15,7 @@ MODEL = "nemgan"
 SECTIONS = ("latent", "network", "conditions", "contrast", "connect", "gan")
 ENOUGH, PLENTY = 256, 1000
 """Samples from which on the clustering stages and the generator's are as long as in the preset."""
-LEAST, LEAST_GAN = 40, 200
+LEAST, LEAST_GAN = 40, 300
 """Steps of those stages, however few the samples."""
 
 

@@ -1,0 +1,203 @@
+"""A user's own arrays: their layouts and number types; whole, damaged and dangerous."""
+
+import io
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+from drawn import noise
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nemgan.data import arrays, files
+from nemgan.data.pictures import to_uint8
+from nemgan.errors import DataError
+
+
+class Bomb:
+    """Unpickling it leaves a trace."""
+
+    touched = False
+
+    def __reduce__(self):
+        return setattr, (Bomb, "touched", True)
+
+
+@pytest.mark.parametrize(
+    ("given_shape", "model", "wanted"),
+    [
+        ((5, 28, 28), (1, 28, 28), (5, 1, 28, 28)),
+        ((5, 1, 28, 28), (1, 28, 28), (5, 1, 28, 28)),
+        ((5, 28, 28, 1), None, (5, 1, 28, 28)),
+        ((5, 32, 32, 3), (3, 32, 32), (5, 3, 32, 32)),
+        ((5, 3, 64, 3), (3, 64, 3), (5, 3, 64, 3)),
+        ((5, 3, 64, 3), (3, 3, 64), (5, 3, 3, 64)),
+        ((5, 3, 64, 3), None, (5, 3, 64, 3)),
+        ((5, 7), (7,), (5, 7)),
+    ],
+)
+def test_layouts_of_arrays(tmp_path, given_shape, model, wanted):
+    np.save(tmp_path / "x.npy", noise(*given_shape))
+    x, ids = files.read(tmp_path / "x.npy", model)
+    assert x.shape == wanted and ids == list("01234")
+    assert x.flags.c_contiguous and x.flags.writeable
+    assert x.dtype == (np.float32 if len(wanted) == 2 else np.uint8)
+
+
+def test_channels_last_keeps_the_pixels(tmp_path):
+    pixels = noise(4, 8, 8, 3)
+    np.savez(tmp_path / "x.npz", x=np.asfortranarray(pixels))
+    x, _ = files.read(tmp_path / "x.npz")
+    assert (x == pixels.transpose(0, 3, 1, 2)).all()
+
+
+@pytest.mark.parametrize(
+    ("given_shape", "model", "why"),
+    [
+        ((5, 28, 28), (1, 32, 32), r"grey images \(N, 1, 32, 32\) are wanted"),
+        ((5, 3, 28, 28), (1, 28, 28), "grey images"),
+        ((5, 28, 28), (3, 28, 28), "RGB images"),
+        ((5, 4, 28, 28), None, "1 channel"),
+        ((5, 784), (1, 28, 28), "grey images"),
+        ((5, 3), (2,), r"vectors \(N, 2\) are wanted"),
+        ((5, 8, 8), (2,), "vectors"),
+        ((5,), None, "give images"),
+        ((), None, "give images"),
+        ((2, 2, 2, 2, 2), None, "give images"),
+        ((0, 8, 8), None, "empty"),
+    ],
+)
+def test_wrong_shapes_say_what_is_wanted(tmp_path, given_shape, model, why):
+    np.save(tmp_path / "x.npy", np.zeros(given_shape, np.uint8))
+    with pytest.raises(DataError, match=why) as error:
+        files.read(tmp_path / "x.npy", model)
+    assert str(given_shape) in str(error.value)
+
+
+def test_number_types_of_pixels():
+    wanted = np.array([[[0, 51, 255]]], np.uint8)
+    for x in (wanted, wanted / 255, wanted.astype(float), wanted.astype(np.int64), (wanted / 255).astype(np.float16)):
+        assert (to_uint8(x, "x") == wanted).all() and to_uint8(x, "x").dtype == np.uint8
+    assert to_uint8(np.array([False, True]), "x").tolist() == [0, 255]
+
+
+@pytest.mark.parametrize(
+    ("pixels", "why"),
+    [
+        ([0.0, np.nan], "1 pixels are NaN or infinite"),
+        ([0.0, np.inf], "NaN or infinite"),
+        ([-1.0, 1.0], "span -1 … 1; rescale"),
+        ([0, 65535], "span 0 … 65535"),
+        ([1j], "complex"),
+    ],
+)
+def test_pixels_that_make_no_picture(tmp_path, pixels, why):
+    np.save(tmp_path / "x.npy", np.resize(np.array(pixels), (2, 8, 8)))
+    with pytest.raises(DataError, match=r"x\.npy"):
+        files.load(tmp_path / "x.npy")
+    with pytest.raises(DataError, match=why.replace("1 pixels", "64 pixels")):
+        files.read(tmp_path / "x.npy")
+
+
+def test_npz_with_labels(tmp_path):
+    x = np.random.default_rng(0).normal(size=(10, 3))
+    np.savez_compressed(tmp_path / "d.npz", x=x, y=[5, 5, 7, 7, 7, -1, 5, 7, 7, 7])
+    splits = files.load(tmp_path / "d.npz", 3)
+    assert splits.train.class_names == ("5", "7") and splits.train.name == "d.npz"
+    labels = np.concatenate([splits.train.y, splits.test.y])
+    assert sorted(labels) == [-1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
+    rows = np.concatenate([splits.train.x, splits.test.x])
+    at = [int(np.flatnonzero(np.isclose(x[:, 0], r[0]))[0]) for r in rows]
+    assert [*splits.train.ids, *splits.test.ids] == at
+    assert labels.tolist() == [[0, 0, 1, 1, 1, -1, 0, 1, 1, 1][i] for i in at]
+    np.savez(tmp_path / "w.npz", x=x, y=np.array(list("aabbbaabbb")))
+    assert files.load(tmp_path / "w.npz").train.class_names == ("a", "b")
+    np.savez(tmp_path / "u.npz", x=x)
+    assert files.load(tmp_path / "u.npz").train.class_names == ()
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        ({"data": np.zeros((4, 2))}, r"no array x \(it has data\)"),
+        ({"x": np.zeros((4, 2)), "y": [0, 1]}, r"y has shape \(2,\)"),
+        ({"x": np.zeros((4, 2)), "y": [0.5] * 4}, "whole number or word"),
+        ({"x": np.array([["a"]])}, "give numbers"),
+        ({"x": np.array([[1.0, np.nan]])}, "first at row 0, column 1"),
+        ({"x": np.array([[1e300]])}, "beyond the range of float32"),
+        ({"x": np.zeros((1, 2))}, "at least 2"),
+        ({"x": np.zeros((4, 20, 20))}, "20 × 20 pixels: resize"),
+        ({"x": np.zeros((4, 8, 28))}, "8 × 28 pixels: resize"),
+        ({"x": np.zeros(3, [("a", int)])}, "plain array of numbers"),
+        ({"x": np.array(["2020-01-01"], "datetime64[D]")}, "plain array of numbers"),
+    ],
+)
+def test_unfit_npz(tmp_path, content, why):
+    np.savez(tmp_path / "d.npz", **content)
+    with pytest.raises(DataError, match=why):
+        files.load(tmp_path / "d.npz")
+
+
+def test_objects_and_pickles_are_refused_and_never_run(tmp_path):
+    np.save(tmp_path / "objects.npy", np.array([Bomb()], object), allow_pickle=True)
+    np.savez(tmp_path / "objects.npz", x=np.array([Bomb()], object))
+    np.savez(tmp_path / "labels.npz", x=np.zeros((4, 2)), y=np.array([Bomb()] * 4, object))
+    for name in ("pickle.npy", "pickle.npz"):
+        (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
+    Bomb.touched = False
+    for path in sorted(tmp_path.iterdir()):
+        with pytest.raises(DataError, match="never loaded" if "pickle" not in path.name else "no NumPy file"):
+            files.load(path)
+    assert not Bomb.touched
+
+
+@pytest.mark.parametrize("name", ["x.npy", "x.npz", "packed.npz"])
+def test_every_truncation_of_an_array_is_refused(tmp_path, name):
+    path = tmp_path / name
+    x = noise(3, 8, 8)
+    if name == "x.npy":
+        np.save(path, x)
+    else:
+        (np.savez if name == "x.npz" else np.savez_compressed)(path, x=x)
+    whole = path.read_bytes()
+    for n in range(len(whole)):
+        path.write_bytes(whole[:n])
+        with pytest.raises(DataError, match=name):
+            files.read(path)
+
+
+@settings(max_examples=300)
+@given(st.sampled_from([np.save, np.savez, np.savez_compressed]), st.data())
+def test_a_damaged_array_is_refused_or_read(tmp_path_factory, write, draw):
+    made, x = io.BytesIO(), noise(3, 8, 8)
+    write(made, x) if write is np.save else write(made, x=x)
+    content = bytearray(made.getvalue())
+    for at in draw.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[at] = draw.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / ("damaged.npy" if write is np.save else "damaged.npz")
+    path.write_bytes(content)
+    try:
+        files.read(path)
+    except DataError as error:
+        assert "\n" not in str(error)
+
+
+def test_headers_that_promise_too_much_are_refused_before_anything_is_allocated(tmp_path):
+    made = io.BytesIO()
+    np.lib.format.write_array_header_1_0(made, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 8, 8)})
+    (tmp_path / "x.npy").write_bytes(made.getvalue() + b"1234")
+    with pytest.raises(DataError, match=r"expected 70368744177664 bytes .* found 4"):
+        files.read(tmp_path / "x.npy")
+    with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
+        archive.writestr("x.npy", made.getvalue())
+    with pytest.raises(DataError, match=r"array x of .* is damaged"):
+        files.read(tmp_path / "x.npz")
+
+
+def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
+    np.savez_compressed(tmp_path / "x.npz", x=np.zeros((1 << 12, 64, 64), np.uint8))
+    assert files.read(tmp_path / "x.npz")[0].shape == (1 << 12, 1, 64, 64)
+    monkeypatch.setattr(arrays, "_LARGE", 1 << 20)
+    with pytest.raises(DataError, match="unpacks 100-fold or more"):
+        files.read(tmp_path / "x.npz")

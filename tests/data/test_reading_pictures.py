@@ -1,0 +1,109 @@
+"""One picture: converted, cropped and turned; whole, damaged and dangerous."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from drawn import grey, noise, save
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from nemgan.data import files
+from nemgan.data.pictures import read_picture
+from nemgan.errors import DataError
+
+
+def test_pictures_of_any_mode_are_converted(tmp_path):
+    square = grey(100)
+    rgba = np.dstack([np.zeros((28, 28, 3)), np.full((28, 28), 128)]).astype(np.uint8)
+    made = {
+        "L.png": (Image.fromarray(square), 100),
+        "1.png": (Image.fromarray(square > 50), 255),
+        "P.png": (Image.fromarray(np.dstack([square] * 3)).quantize(4), 100),
+        "16.png": (Image.fromarray(square.astype(np.uint16) * 257), 100),
+        "16.tif": (Image.fromarray(square.astype(np.uint16) * 257), 100),
+        "32.tif": (Image.fromarray(square.astype(np.int32) * 257), 100),
+        "F.tif": (Image.fromarray((square / 255).astype(np.float32)), 100),
+        "CMYK.jpg": (Image.fromarray(np.dstack([square] * 3)).convert("CMYK"), 100),
+        "RGBA.png": (Image.fromarray(rgba), 127),
+        "LA.png": (Image.fromarray(rgba).convert("LA"), 127),
+        "gif.gif": (Image.fromarray(square), 100),
+        "webp.webp": (Image.fromarray(np.dstack([square] * 3)), 100),
+    }
+    for name, (image, value) in made.items():
+        image.save(tmp_path / name)
+        for channels in (1, 3):
+            pixels = read_picture(tmp_path / name, (28, 28), channels)
+            assert pixels.shape == (channels, 28, 28)
+            assert np.abs(pixels.astype(int) - value).max() <= 2, name
+
+
+def test_pictures_are_cropped_about_the_centre_and_turned_upright(tmp_path):
+    wide = np.zeros((64, 128), np.uint8)
+    wide[:, 32:96] = 255
+    assert (read_picture(save(tmp_path / "wide.png", wide), (64, 64), 1) == 255).all()
+    tall = Image.fromarray(noise(28, 28) // 2)
+    exif = Image.Exif()
+    exif[0x0112] = 3  # upside down
+    tall.save(tmp_path / "turned.png", exif=exif)
+    assert (read_picture(tmp_path / "turned.png", (28, 28), 1)[0] == np.asarray(tall)[::-1, ::-1]).all()
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "bmp", "tif", "webp"])
+def test_a_truncated_picture_is_refused_or_whole(tmp_path, suffix):
+    path = save(tmp_path / f"p.{suffix}", noise(12, 12, 3))
+    whole, content = read_picture(path, (12, 12)), path.read_bytes()
+    refused = 0
+    for n in range(len(content)):
+        path.write_bytes(content[:n])
+        try:
+            found = read_picture(path, (12, 12))
+        except DataError as error:
+            refused += 1
+            assert str(path) in str(error) and "\n" not in str(error)
+        else:
+            assert (found == whole).all(), f"{n} of {len(content)} bytes make another picture"
+    assert refused > 0.8 * len(content)
+
+
+@settings(max_examples=200)
+@given(st.sampled_from(["png", "jpg", "gif", "bmp", "tif", "webp", "ppm"]), st.data())
+def test_a_damaged_picture_is_refused_or_read(tmp_path_factory, suffix, draw):
+    made = io.BytesIO()
+    Image.fromarray(noise(9, 9, 3)).save(made, {"jpg": "jpeg", "tif": "tiff"}.get(suffix, suffix))
+    content = bytearray(made.getvalue())
+    for at in draw.draw(st.lists(st.integers(0, len(content) - 1), min_size=1, max_size=4)):
+        content[at] = draw.draw(st.integers(0, 255))
+    path = tmp_path_factory.getbasetemp() / f"damaged.{suffix}"
+    path.write_bytes(content)
+    try:
+        assert read_picture(path, (8, 8)).shape == (3, 8, 8)
+    except DataError as error:
+        assert "\n" not in str(error)
+
+
+def test_a_truncated_png_in_a_folder_is_named(tmp_path):
+    for i in range(3):
+        save(tmp_path / f"{i}.png", noise(28, 28))
+    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:200])
+    with pytest.raises(DataError, match=r"1\.png cannot be read \(.*\): replace or remove it"):
+        files.load(tmp_path)
+
+
+def test_a_decompression_bomb_is_refused_from_its_header(tmp_path):
+    for width, height in ((30_000, 30_000), (9_000, 9_000), (2**31 - 1, 2**31 - 1)):
+        header = b"IHDR" + struct.pack(">2I5B", width, height, 8, 0, 0, 0, 0)
+        content = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + header + struct.pack(">I", zlib.crc32(header))
+        (tmp_path / "bomb.png").write_bytes(content + b"\0\0\0\4IDATxxxx")
+        for use in (files.load, files.read, lambda folder: read_picture(folder / "bomb.png", (8, 8))):
+            with pytest.raises(DataError, match=r"bomb\.png has more than 64,000,000 pixels"):
+                use(tmp_path)
+
+
+def test_postscript_is_never_handed_to_another_program(tmp_path):
+    (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
+    with pytest.raises(DataError, match="not a readable picture"):
+        files.read(tmp_path)
