@@ -119,12 +119,12 @@ class Connection:
         return {**logs, "cost": float(scratch.pop("best_cost")), "agreement": float(model.agreement)}
 
     def look(self, rng: torch.Generator) -> LossResult:
-        """Find the neighbours in the raw samples, and after the first time also in h's features."""
+        """Find the neighbours in the raw samples, and after the first time also in h's features, if they are used."""
         scratch = self.model.scratch
         if "raw_neighbours" not in scratch:
             index, weights = self._graph(flatten(self.pool.x[:].cpu().numpy()))
             scratch.update(raw_neighbours=index, raw_weights=weights)
-        elif "own_neighbours" not in scratch:
+        elif "own_neighbours" not in scratch or self.settings.raw_share == 1:
             index, weights = scratch["raw_neighbours"], scratch["raw_weights"]
         else:
             index, weights = self._graph(project(self.over_pool(self.model.inverter.features).cpu().numpy()))
@@ -134,7 +134,7 @@ class Connection:
     def _graph(self, points: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
         """Nearest neighbours of ``points`` (N, D) and their weights, both ``(N, k)`` on the device."""
         index, distance = nearest(points, self.settings.neighbours)
-        weights = local_weights(index, distance)
+        weights = np.ones_like(distance) if self.settings.weights == "flat" else local_weights(index, distance)
         return torch.from_numpy(index).to(self.pool.device), torch.from_numpy(weights).to(self.pool.device)
 
     def pairs(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
