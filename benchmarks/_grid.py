@@ -40,7 +40,9 @@ class Stored:
         return Group(len(cells), good, tuple(str(record["failed"]) for record in found if "failed" in record))
 
 
-def parser(doc: str, name: str, data: Sequence[str], methods: Sequence[str], seeds: Sequence[int]) -> argparse.Namespace:
+def parser(
+    doc: str, name: str, data: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+) -> argparse.Namespace:
     """The words of a call; everything is asked for by default."""
     words = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--data", nargs="+", default=list(data), help="of: " + " ".join(data))

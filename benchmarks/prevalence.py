@@ -20,10 +20,9 @@ import warnings
 from functools import lru_cache
 from pathlib import Path
 
-from _grid import RESULTS, Stored, Table, failure_notes, fill, show  # first: sets one thread
-
 import numpy as np
 import torch
+from _grid import RESULTS, Stored, Table, failure_notes, fill, show  # first: sets one thread
 from sklearn import datasets
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
@@ -118,7 +117,9 @@ def drawn(data: str, seed: int, n: int = 300) -> tuple[np.ndarray, np.ndarray]:
         found = moons(n, tuple(counts / n), seed=seed)
         return found.x, found.y
     images, digit = datasets.load_digits(return_X_y=True)
-    at = [rng.choice(np.flatnonzero(digit == kind), k, replace=False) for kind, k in zip((0, 4, 7), counts, strict=True)]
+    at = [
+        rng.choice(np.flatnonzero(digit == kind), k, replace=False) for kind, k in zip((0, 4, 7), counts, strict=True)
+    ]
     order = rng.permutation(n)
     return images[np.concatenate(at)].reshape(-1, 8, 8)[order], np.repeat(np.arange(len(mix)), counts)[order]
 
@@ -165,7 +166,9 @@ def tables(stored: Stored) -> list[Table]:
             held = [hit for record in group.records for hit in record[way]["covered"]]
             width, l1 = (group.mean(lambda r, key=key, way=way: r[way][key]) for key in ("width", "prior_l1"))
             if held:
-                covered.append((data, title, group.n, number(float(np.mean(held))), number(width), number(l1), str(len(mix))))
+                covered.append(
+                    (data, title, group.n, number(float(np.mean(held))), number(width), number(l1), str(len(mix)))
+                )
     return [
         Table("Prior L1 ± deviation, mean over draws of labels", header, tuple(rows), (*wanted, *dict.fromkeys(notes))),
         Table(

@@ -17,12 +17,10 @@ import warnings
 from functools import lru_cache
 from importlib.util import find_spec
 from itertools import product
-from pathlib import Path
-
-from _grid import Group, Stored, Table, failure_notes, fill, parser, show  # first: sets one thread
 
 import numpy as np
 import torch
+from _grid import Group, Stored, Table, failure_notes, fill, parser, show  # first: sets one thread
 from imblearn.over_sampling import SMOTE, RandomOverSampler
 from sklearn import datasets
 from sklearn.ensemble import RandomForestClassifier
@@ -56,17 +54,26 @@ RARE = {
 """Share of the rare class; in fmnist-rare the class with the seed's number has a tenth of its even share."""
 TABLES = ("breast_cancer-95",)
 CLASSIFIERS = ("logistic", "forest")
-FIGURES = {f"{figure} {test}": (figure, test) for figure in ("balanced accuracy", "rare recall") for test in ("natural", "balanced")}
+FIGURES = {
+    f"{figure} {test}": (figure, test)
+    for figure in ("balanced accuracy", "rare recall")
+    for test in ("natural", "balanced")
+}
 MOST, CTGAN_EPOCHS = 2000, 100
 Samples = tuple[np.ndarray, np.ndarray]
 
 
-def skew(x: np.ndarray, y: np.ndarray, rare: int, share: float, rng: np.random.Generator, most: int | None = None) -> Samples:
+def skew(
+    x: np.ndarray, y: np.ndarray, rare: int, share: float, rng: np.random.Generator, most: int | None = None
+) -> Samples:
     """A random subset in which class ``rare`` has ``share`` of the samples, as large as can be, at most ``most``."""
     is_rare = y == rare
     n = min(int((~is_rare).sum() / (1 - share)), int(is_rare.sum() / share), most or len(y))
     few = max(round(share * n), 2)
-    parts = [rng.choice(np.flatnonzero(is_rare), few, replace=False), rng.choice(np.flatnonzero(~is_rare), n - few, replace=False)]
+    parts = [
+        rng.choice(np.flatnonzero(is_rare), few, replace=False),
+        rng.choice(np.flatnonzero(~is_rare), n - few, replace=False),
+    ]
     keep = np.sort(np.concatenate(parts))
     return x[keep], y[keep]
 
@@ -86,7 +93,12 @@ def sets(data: str, seed: int) -> tuple[Samples, Samples, Samples, int]:
         x, y, x_test, y_test = splits.train.x[:, 0], splits.train.y, splits.test.x[:, 0], splits.test.y
         rare = seed % 10 if data == "fmnist-rare" else 1
     m = int(y.max()) + 1
-    return skew(x, y, rare, RARE[data], rng, MOST), skew(x_test, y_test, rare, RARE[data], rng), even(x_test, y_test, m, rng), rare
+    return (
+        skew(x, y, rare, RARE[data], rng, MOST),
+        skew(x_test, y_test, rare, RARE[data], rng),
+        even(x_test, y_test, m, rng),
+        rare,
+    )
 
 
 def even(x: np.ndarray, y: np.ndarray, m: int, rng: np.random.Generator) -> Samples:
@@ -107,7 +119,11 @@ def balanced(method: str, data: str, seed: int) -> Samples:
     if method == "ctgan":
         return with_ctgan(x, y, seed)
     least = int(np.bincount(y)[np.unique(y)].min())
-    sampler = RandomOverSampler(random_state=seed) if method == "random" else SMOTE(k_neighbors=min(5, least - 1), random_state=seed)
+    sampler = (
+        RandomOverSampler(random_state=seed)
+        if method == "random"
+        else SMOTE(k_neighbors=min(5, least - 1), random_state=seed)
+    )
     rows, y = sampler.fit_resample(x.reshape(len(x), -1), y)
     return rows.reshape(-1, *x.shape[1:]), y
 

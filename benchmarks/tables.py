@@ -14,12 +14,10 @@ alone. Records: benchmarks/results/tables.jsonl.
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
-
-from _grid import RESULTS, Group, Stored, Table, failure_notes, fill, parser, show  # first: sets one thread
 
 import numpy as np
 import torch
+from _grid import Group, Stored, Table, failure_notes, fill, parser, show  # first: sets one thread
 from sklearn import datasets
 from sklearn.cluster import KMeans, SpectralClustering
 from sklearn.mixture import GaussianMixture
@@ -60,10 +58,12 @@ def samples(data: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tail(x: np.ndarray, y: np.ndarray, seed: int, ratio: float = 10) -> tuple[np.ndarray, np.ndarray]:
-    """A subset in which class sizes fall geometrically to 1/``ratio``; the seed draws the classes' order and members."""
+    """A subset with class sizes that fall geometrically to 1/``ratio``; the seed draws the classes' order and members."""
     rng, m = numpy_generator(seed, "tables", "tail"), int(y.max()) + 1
     sizes = np.rint(np.bincount(y).min() * ratio ** (-np.arange(m) / (m - 1))).astype(int)
-    drawn = [rng.choice(np.flatnonzero(y == c), n, replace=False) for c, n in zip(rng.permutation(m), sizes, strict=True)]
+    drawn = [
+        rng.choice(np.flatnonzero(y == c), n, replace=False) for c, n in zip(rng.permutation(m), sizes, strict=True)
+    ]
     keep = np.sort(np.concatenate(drawn))
     return x[keep], y[keep]
 
@@ -118,7 +118,7 @@ def table(stored: Stored, seeds: list[int] | tuple[int, ...] = SEEDS) -> Table:
         tuple(rows),
         (
             f"Means of {len(seeds)} seeds. Rivals: the better of raw and standardised, by ACC.",
-            "Wanted: at least the best on moons and digits, above all on digits-tail, within .02 on wine and breast_cancer.",
+            "Wanted: at least the best on moons and digits, above all on digits-tail, within .02 on the other two.",
             *failure_notes(groups),
         ),
     )
@@ -138,7 +138,13 @@ def main() -> None:
     asked = parser(__doc__, "tables", list(WANTED), ["nemgan", *RIVALS], SEEDS)
     torch.set_num_threads(1)
     if not asked.show:
-        wanted = [c for data in asked.data for method in asked.methods for way in cells(data, method, asked.seeds) for c in way]
+        wanted = [
+            c
+            for data in asked.data
+            for method in asked.methods
+            for way in cells(data, method, asked.seeds)
+            for c in way
+        ]
         fill(wanted, asked.results, measure)
     show(table(Stored(asked.results), asked.seeds))
 

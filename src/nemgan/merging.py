@@ -74,6 +74,12 @@ class _Objective:
         return _Objective(h.T @ self.graph @ h, h.T @ self.sizes, h.T @ self.unary, self.masses, self.price)
 
 
+def cost_of(graph: Float, sizes: Float, masses: Float | None = None, price: float = 0.3) -> float:
+    """The objective at clusters as they are: ``graph`` (M, M) and ``sizes`` (M,) of the clusters themselves."""
+    objective = _Objective(graph, sizes, np.zeros(graph.shape), masses, price)
+    return float(objective.term(np.arange(len(graph)), np.diag(graph), graph.sum(1), sizes).sum())
+
+
 def merge(
     graph: Float,
     sizes: Float,

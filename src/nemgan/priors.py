@@ -201,7 +201,7 @@ def _named(zero: Shares, posterior: Float, codes: Int) -> Shares:
 
 
 def naming(posterior: Float, codes: Int) -> Int:
-    """Cluster of each class ``(M,)``, the match of most probability on the labelled samples, classes alike in weight."""
+    """Cluster of each class ``(M,)``, the match likeliest on the labelled samples, classes alike in weight."""
     votes = np.zeros((posterior.shape[1], posterior.shape[1]))
     np.add.at(votes, codes[codes >= 0], posterior[codes >= 0])
     order = linear_sum_assignment(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), maximize=True)[1]

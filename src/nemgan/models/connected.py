@@ -29,6 +29,7 @@ from nemgan.data.augment import fitting
 from nemgan.data.neighbours import flatten, local_weights, nearest, project
 from nemgan.data.pool import Pool
 from nemgan.losses.connectivity import disagreement, imbalance
+from nemgan.merging import cost_of, mode_graph
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage, at_rest
 
 if TYPE_CHECKING:
@@ -103,10 +104,10 @@ class Connection:
             del self.model.scratch[key]
 
     def finish(self, run: int, rng: torch.Generator) -> Mapping[str, object]:
-        """Merge; keep the run whose merges cost least; after the last, put it back."""
+        """Merge; keep the run whose clusters cost least; after the last, put it back."""
         model, scratch = self.model, self.model.scratch
         logs = self.merge(rng)
-        cost = float(str(logs["cost"]))
+        cost = self.cost()
         if run == 0 or cost < float(scratch["best_cost"]):
             scratch["best_cost"] = torch.tensor(cost, dtype=torch.float64)
             kept = model.state_dict() | {key: scratch[key] for key in ("own_neighbours", "own_weights", "votes")}
@@ -116,7 +117,7 @@ class Connection:
         kept = {key.removeprefix("best/"): scratch.pop(key) for key in list(scratch) if key.startswith("best/")}
         scratch.update({key: kept.pop(key) for key in ("own_neighbours", "own_weights", "votes")})
         model.load_state_dict(kept)
-        return {**logs, "cost": float(scratch.pop("best_cost")), "agreement": float(model.agreement)}
+        return {**logs, "best": float(scratch.pop("best_cost")), "agreement": float(model.agreement)}
 
     def look(self, rng: torch.Generator) -> LossResult:
         """Find the neighbours in the raw samples, and after the first time also in h's features, if they are used."""
@@ -227,6 +228,16 @@ class Connection:
         model.groups.copy_(nested(p.T @ model.scratch["votes"]))
         self._set_prior(torch.bincount(p.argmax(1), minlength=model.n_modes) / len(p))
         return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
+
+    def cost(self) -> float:
+        """What h's clusters cut of the raw samples' graph, which is the same in all restarts; labels it gets wrong."""
+        model, scratch, pool = self.model, self.model.scratch, self.pool
+        m, found = model.n_clusters, self.over_pool(model.posterior).argmax(1)
+        graph = mode_graph(
+            found.cpu().numpy(), scratch["raw_neighbours"].cpu().numpy(), m, scratch["raw_weights"].cpu().numpy()
+        )
+        wrong = float((found[pool.labelled] != pool.labels).float().mean()) if len(pool.labelled) else 0.0
+        return cost_of(graph, np.bincount(found.cpu().numpy(), minlength=m) / len(found), model.known) + wrong
 
     def parts(self) -> int:
         """Micro-modes of a partition: one for every hundred samples, from 20 to 40 for two clusters or 80 for many.
