@@ -41,11 +41,16 @@ class Stored:
 
 
 def parser(
-    doc: str, name: str, data: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
+    doc: str,
+    name: str,
+    data: Sequence[str],
+    methods: Sequence[str],
+    seeds: Sequence[int],
+    usual: Sequence[str] | None = None,
 ) -> argparse.Namespace:
-    """The words of a call; everything is asked for by default."""
+    """The words of a call: by default all methods and seeds on the ``usual`` data, or on all."""
     words = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("--data", nargs="+", default=list(data), help="of: " + " ".join(data))
+    words.add_argument("--data", nargs="+", default=list(usual or data), choices=data)
     words.add_argument("--methods", nargs="+", default=list(methods), choices=methods)
     words.add_argument("--seeds", nargs="+", type=int, default=list(seeds))
     words.add_argument("--show", action="store_true", help="only print what is stored")

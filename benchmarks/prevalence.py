@@ -1,7 +1,7 @@
-"""How many of each, from few labels: ours beside counting and QuaPy, on the same labels and the same features.
+"""How many of each, from few labels: ours beside counting and QuaPy, on the same labels and features.
 
-    python benchmarks/prevalence.py RUN [RUN …]                # 20 draws of labels on the features of each stored run's h
-    python benchmarks/prevalence.py --data moons-70 digits-3    # 100 repetitions: do the intervals cover the truth?
+    python benchmarks/prevalence.py RUN [RUN …]               # 20 draws of labels, on the features of each run's h
+    python benchmarks/prevalence.py --data moons-70 digits-3   # 100 repetitions: do the intervals cover the truth?
     python benchmarks/prevalence.py --show
 
 L1 is Σ |π̂ − π| over the classes; π is the mix of the training samples, of at most 20,000 of them drawn without labels.
@@ -72,7 +72,7 @@ def draw(y: np.ndarray, n_train: int, how: str, seed: int) -> np.ndarray:
 
 def estimate(cell: Cell, run: Path) -> dict:
     """The record of one estimator on one draw of labels."""
-    points, posterior, y, neighbours, n_train = asked_of(run)
+    points, posterior, y, _, n_train = asked_of(run)
     known, truth = draw(y, n_train, cell.settings[0], cell.seed), np.bincount(y) / len(y)
     m = len(truth)
     if cell.model == "counting":
@@ -155,8 +155,8 @@ def tables(stored: Stored) -> list[Table]:
             notes += failure_notes(groups)
     header = ("data", "labels", "draws", "few labels (ours)", "Eq. 5 (ours)", "counting", *QUAPY)
     wanted = (
-        "Wanted, few labels (ours): at most half of counting with random labels, .04 with ten a class on mnist-5, and less "
-        "than QuaPy's best.",
+        "Wanted, few labels (ours): at most half of counting with random labels, at most .04 with ten a class on "
+        "mnist-5, and less than QuaPy's best.",
     )
     covered = []
     for data, mix in MIXES.items():

@@ -5,10 +5,10 @@
 
 Scored on the samples that were clustered: Hungarian accuracy (ACC), normalised mutual information (NMI) and adjusted
 Rand index (ARI). Rivals get every set twice, as it is and standardised, and the better of the two by its mean ACC is
-printed, which is more than a user without labels could do; spectral clustering gets the neighbour graph, without which it
-does not find the moons. Ours runs with its defaults and is never chosen between, except that digits are given once as
-what they are, images of 8×8, and once as rows of 64 numbers: two rows of the table. Labels are used by the scores
-alone. Records: benchmarks/results/tables.jsonl.
+printed, which is more than a user without labels could do; spectral clustering gets the neighbour graph, without which
+it does not find the moons. Ours runs with its defaults. Digits are given to it once as what they are, images of 8×8,
+and once as rows of 64 numbers: two rows of the table, neither chosen. Labels are used by the scores alone.
+Records: benchmarks/results/tables.jsonl.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def samples(data: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def tail(x: np.ndarray, y: np.ndarray, seed: int, ratio: float = 10) -> tuple[np.ndarray, np.ndarray]:
-    """A subset with class sizes that fall geometrically to 1/``ratio``; the seed draws the classes' order and members."""
+    """A subset with class sizes that fall geometrically to 1/``ratio``; the seed draws which classes and samples."""
     rng, m = numpy_generator(seed, "tables", "tail"), int(y.max()) + 1
     sizes = np.rint(np.bincount(y).min() * ratio ** (-np.arange(m) / (m - 1))).astype(int)
     drawn = [
