@@ -34,7 +34,7 @@ from nemgan.experiments.reproduce.cells import Cell
 from nemgan.experiments.reproduce.tables import number
 from nemgan.experiments.run import load_run
 from nemgan.models.base import at_rest
-from nemgan.priors import MOST, estimate_priors, graph, naming
+from nemgan.priors import MOST, estimate_priors, graph
 from nemgan.seeding import numpy_generator
 
 OURS, QUAPY = ("few-labels", "eq5"), ("ACC", "PACC", "EMQ", "KDEyML")
@@ -80,7 +80,7 @@ def estimate(cell: Cell, run: Path) -> dict:
     elif cell.model == "eq5":
         codes = np.full(len(y), -1)
         codes[known] = y[known]
-        found = posterior.mean(0)[naming(posterior, codes)]
+        found = posterior.mean(0)[prevalence.naming(posterior, codes)]
     elif cell.model == "few-labels":
         found = prevalence.few_labels(spread_of(run, tuple(known)), known, y[known], m, np.arange(len(y)))
     else:

@@ -196,16 +196,8 @@ def _zero(
 
 def _named(zero: Shares, posterior: Float, codes: Int) -> Shares:
     """The zero-label shares in the order of the classes that labels match the clusters to."""
-    order = naming(posterior, codes)
+    order = prevalence.naming(posterior, codes)
     return Shares(zero.masses[order], zero.interval[order])
-
-
-def naming(posterior: Float, codes: Int) -> Int:
-    """Cluster of each class ``(M,)``, the match likeliest on the labelled samples, classes alike in weight."""
-    votes = np.zeros((posterior.shape[1], posterior.shape[1]))
-    np.add.at(votes, codes[codes >= 0], posterior[codes >= 0])
-    order = linear_sum_assignment(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), maximize=True)[1]
-    return np.asarray(order, np.int64)
 
 
 def graph(features: NDArray[np.float32]) -> Int:
