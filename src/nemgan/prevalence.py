@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
+from scipy.optimize import linear_sum_assignment, minimize
 from scipy.sparse import coo_array, diags_array
 
 Float = NDArray[np.float64]
@@ -30,6 +30,14 @@ def counting(y: Int, n_classes: int) -> Float:
     """Share of each class among the labels ``y`` (L,), shape ``(M,)``; even where there are none."""
     counts = np.bincount(y, minlength=n_classes).astype(np.float64)
     return counts / counts.sum() if counts.sum() else np.full(n_classes, 1 / n_classes)
+
+
+def naming(posterior: Float, codes: Int) -> Int:
+    """Cluster of each class ``(M,)``, the match likeliest on the labelled samples (codes (N,), −1 = none)."""
+    votes = np.zeros((posterior.shape[1], posterior.shape[1]))
+    np.add.at(votes, codes[codes >= 0], posterior[codes >= 0])
+    order = linear_sum_assignment(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), maximize=True)[1]
+    return np.asarray(order, np.int64)
 
 
 def confusion_rates(posterior: Float, y: Int, smoothing: float = 0.0) -> Float:

@@ -196,10 +196,13 @@ def _zero(
 
 def _named(zero: Shares, posterior: Float, codes: Int) -> Shares:
     """The zero-label shares in the order of the classes that labels match the clusters to."""
-    votes = np.zeros((posterior.shape[1], posterior.shape[1]))
-    np.add.at(votes, codes[codes >= 0], posterior[codes >= 0])
-    order = linear_sum_assignment(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), maximize=True)[1]
+    order = prevalence.naming(posterior, codes)
     return Shares(zero.masses[order], zero.interval[order])
+
+
+def graph(features: NDArray[np.float32]) -> Int:
+    """The neighbours along which labels spread, ``(N, k)``; of few samples more would reach into other kinds."""
+    return nearest(features, min(10, max(5, len(features) // 40)))[0]
 
 
 def _few(
@@ -230,8 +233,7 @@ def _few(
             keep = np.arange(len(target)) if len(target) <= MOST else rng.choice(len(target), MOST, replace=False)
             nodes, among = np.concatenate([features[known], target[keep]]), len(known) + np.arange(len(keep))
         at = np.arange(len(known))
-        k = min(10, max(5, len(nodes) // 40))  # few samples: more neighbours would reach into other kinds
-        reach = prevalence.spread(nearest(nodes, k)[0], at)
+        reach = prevalence.spread(graph(nodes), at)
         y = codes[known]
         points.append(prevalence.few_labels(reach, at, y, n_classes, among))
         each = max(times // len(fits), 20)

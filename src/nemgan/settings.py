@@ -52,6 +52,8 @@ class ConnectConfig(Section):
     """At most so many training samples are used; more make the same number of steps see each of them less often."""
     micro_modes: Count = 20
     neighbours: Count = 10
+    weights: Literal["local", "flat"] = "local"
+    """Of neighbours: by distance, scaled to the density around each sample (UMAP's kernel), or all alike."""
     balance: Weight = 5.0
     """Weight of KL(mean ŷ ‖ P_Y)."""
     augment: Weight = 1.0

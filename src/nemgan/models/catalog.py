@@ -23,7 +23,14 @@ __all__ = ["Entry", "create", "entry", "names"]
 def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     """Our own: h learns from the data's neighbourhoods, then a compact GAN with a critic of (x, mode) pairs."""
     if len(shape) == 1:
-        return {"network.inverter_width": 64, "connect.restarts": 3}  # curved clusters need a wide h
+        # Curved clusters need a wide h. Nothing changes a vector but noise, so h's features know no neighbours that the
+        # samples do not: looked up there, h's own mistakes come back. All ten count, or too few do where data are few.
+        return {
+            "network.inverter_width": 64,
+            "connect.restarts": 3,
+            "connect.raw_share": 1.0,
+            "connect.weights": "flat",
+        }
     if shape[1] < 16:
         # Sets of small images are small sets: features fit their noise, and long training too.
         return {

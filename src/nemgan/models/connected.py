@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from nemgan import smoothing
 from nemgan.consensus import Consensus, consensus
 from nemgan.counting import evidence
 from nemgan.data.augment import fitting
@@ -103,10 +104,10 @@ class Connection:
             del self.model.scratch[key]
 
     def finish(self, run: int, rng: torch.Generator) -> Mapping[str, object]:
-        """Merge; keep the run whose merges cost least; after the last, put it back."""
+        """Merge; keep the run whose clusters cost least; after the last, put it back."""
         model, scratch = self.model, self.model.scratch
         logs = self.merge(rng)
-        cost = float(str(logs["cost"]))
+        cost = self.cost()
         if run == 0 or cost < float(scratch["best_cost"]):
             scratch["best_cost"] = torch.tensor(cost, dtype=torch.float64)
             kept = model.state_dict() | {key: scratch[key] for key in ("own_neighbours", "own_weights", "votes")}
@@ -116,15 +117,15 @@ class Connection:
         kept = {key.removeprefix("best/"): scratch.pop(key) for key in list(scratch) if key.startswith("best/")}
         scratch.update({key: kept.pop(key) for key in ("own_neighbours", "own_weights", "votes")})
         model.load_state_dict(kept)
-        return {**logs, "cost": float(scratch.pop("best_cost")), "agreement": float(model.agreement)}
+        return {**logs, "best": float(scratch.pop("best_cost")), "agreement": float(model.agreement)}
 
     def look(self, rng: torch.Generator) -> LossResult:
-        """Find the neighbours in the raw samples, and after the first time also in h's features."""
+        """Find the neighbours in the raw samples, and after the first time also in h's features, if they are used."""
         scratch = self.model.scratch
         if "raw_neighbours" not in scratch:
             index, weights = self._graph(flatten(self.pool.x[:].cpu().numpy()))
             scratch.update(raw_neighbours=index, raw_weights=weights)
-        elif "own_neighbours" not in scratch:
+        elif "own_neighbours" not in scratch or self.settings.raw_share == 1:
             index, weights = scratch["raw_neighbours"], scratch["raw_weights"]
         else:
             index, weights = self._graph(project(self.over_pool(self.model.inverter.features).cpu().numpy()))
@@ -134,7 +135,7 @@ class Connection:
     def _graph(self, points: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
         """Nearest neighbours of ``points`` (N, D) and their weights, both ``(N, k)`` on the device."""
         index, distance = nearest(points, self.settings.neighbours)
-        weights = local_weights(index, distance)
+        weights = np.ones_like(distance) if self.settings.weights == "flat" else local_weights(index, distance)
         return torch.from_numpy(index).to(self.pool.device), torch.from_numpy(weights).to(self.pool.device)
 
     def pairs(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
@@ -227,6 +228,14 @@ class Connection:
         model.groups.copy_(nested(p.T @ model.scratch["votes"]))
         self._set_prior(torch.bincount(p.argmax(1), minlength=model.n_modes) / len(p))
         return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
+
+    def cost(self) -> float:
+        """What h's clusters cut of the raw samples' graph, which is the same in all restarts; labels it gets wrong."""
+        model, scratch, pool = self.model, self.model.scratch, self.pool
+        found = self.over_pool(model.posterior).argmax(1)
+        between = smoothing.links(scratch["raw_neighbours"].cpu().numpy(), scratch["raw_weights"].cpu().numpy())
+        wrong = float((found[pool.labelled] != pool.labels).float().mean()) if len(pool.labelled) else 0.0
+        return smoothing.cost(between, found.cpu().numpy(), model.n_clusters, model.known) + wrong
 
     def parts(self) -> int:
         """Micro-modes of a partition: one for every hundred samples, from 20 to 40 for two clusters or 80 for many.
