@@ -81,6 +81,12 @@ def real_data(request: pytest.FixtureRequest) -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def tiny_settings() -> tuple[str, ...]:
+    """Settings of a run of seconds; the first is its data."""
+    return tuple(TINY)
+
+
 @pytest.fixture
 def tiny() -> list[str]:
     return list(TINY)

@@ -109,7 +109,7 @@ def test_npz_with_labels(tmp_path):
     assert sorted(labels) == [-1, 0, 0, 0, 1, 1, 1, 1, 1, 1]
     rows = np.concatenate([splits.train.x, splits.test.x])
     at = [int(np.flatnonzero(np.isclose(x[:, 0], r[0]))[0]) for r in rows]
-    assert [*splits.train.ids, *splits.test.ids] == at
+    assert [*splits.train.ids, *splits.test.ids] == [str(i) for i in at]
     assert labels.tolist() == [[0, 0, 1, 1, 1, -1, 0, 1, 1, 1][i] for i in at]
     np.savez(tmp_path / "w.npz", x=x, y=np.array(list("aabbbaabbb")))
     assert files.load(tmp_path / "w.npz").train.class_names == ("a", "b")

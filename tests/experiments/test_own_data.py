@@ -39,11 +39,9 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def of_table(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def of_table(table: Path, tiny_settings: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run on the table."""
-    from conftest import TINY
-
-    words = [*TINY[1:], f"data={table}", "id_column=who", "label_column=kind"]
+    words = [*tiny_settings[1:], f"data={table}", "id_column=who", "label_column=kind"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("NEMGAN_DATA", str(tmp_path_factory.mktemp("no-data")))
         patch.setattr(running, "judge_of", lambda *_: None)
