@@ -50,8 +50,12 @@ def test_small_tables_are_judged_from_their_records(
             for rival in tables.RIVALS:
                 store(path, rival, data, seed, ["x=raw"], acc=0.7, **SCORES)
                 store(path, rival, data, seed, ["x=standardised"], acc=1.0 if data == "moons" else 0.96, **SCORES)
+    for name in ("nemgan", *tables.RIVALS):
+        for way in ("x=raw", "x=standardised"):
+            store(path, name, "breast_cancer", 0, [way], acc=0.9, **SCORES)
     lines = {line.split("  ")[0]: line for line in shown(tables, path, monkeypatch, capsys).splitlines()}
     assert lines["wine"].endswith("−.010, as wanted") and ".700" not in lines["wine"]  # within .02 of the better way
+    assert "1 (4 to do)" in lines["breast_cancer"] and lines["breast_cancer"].endswith("–")  # not judged by one seed
     assert lines["moons"].endswith("−.010, not as wanted") and lines["digits (as rows)"].endswith("–")
 
 
