@@ -21,6 +21,7 @@ from nemgan.experiments.reproduce.cells import Cell, Record, code, read, todo
 from nemgan.experiments.reproduce.runner import run_all
 from nemgan.experiments.reproduce.tables import Group, Table, failure_notes
 from nemgan.terminal import print_table
+from nemgan.training.runtime import versions
 
 RESULTS = Path(__file__).parent / "results"
 Measure = Callable[[Cell], Record]
@@ -68,6 +69,7 @@ def fill(cells: Sequence[Cell], path: Path, measure: Measure) -> None:
             "seed": cell.seed,
             "settings": list(cell.settings),
             "code": code(),
+            "versions": versions("cpu"),
         }
         started = time.perf_counter()
         try:
