@@ -153,3 +153,10 @@ def test_load_takes_paths(monkeypatch, tmp_path):
         splits = catalog.load(where)
         assert (len(splits.train), len(splits.test), splits.train.name) == (4, 1, "photos")
     assert catalog.load("points.npy").train.shape == (3,)
+
+
+def test_a_mistyped_path_is_told_from_what_lies_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(DataError, match="'photo': did you mean 'photos'"):
+        catalog.load("photo")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
@@ -166,7 +167,9 @@ def load(
     if isinstance(name_or_path, Path) or name not in _RECIPES:
         if isinstance(name_or_path, Path) or _like_path(name):
             return files.load(Path(name_or_path).expanduser(), seed, how, few)
-        raise unknown("data set or path", name, _RECIPES, DataError)
+        here = {found.name for found in Path().glob("*")}
+        near = get_close_matches(name, here, n=1, cutoff=0.6)
+        raise unknown("data set or path", name, {*_RECIPES, *near}, DataError)
     if how not in (None, files.Reading()):
         raise DataError(f"{name} is a named set: drop label_column=, id_column=, impute= and skip_bad=")
     splits = _named(name, seed, root or data_root(), download)

@@ -203,7 +203,7 @@ def _generated(result: Result) -> list[Finding]:
         if result.generated_found is not None:
             k = int(np.abs(np.subtract(result.generated_found, result.found_masses)).argmax())
             text += f" Most of it is cluster {k}: {percent(result.generated_found[k])} of the generated samples, "
-            text += f"{percent(result.found_masses[k])} of the real ones."
+            text += f"{percent(result.found_masses[k])} of the real ones held out."
         found.append(Finding("look", "Generated masses differ from those found", text))
     return found
 
