@@ -1,12 +1,16 @@
 """The merge against brute force, and its invariants."""
 
-from itertools import product
+from itertools import permutations, product
 
 import numpy as np
 import pytest
 
 from nemgan import merging
-from nemgan.merging import cut, merge, mode_graph
+from nemgan.merging import cut, merges, mode_graph
+
+
+def merge(*args, **named):
+    return merges(*args, **named)[0]
 
 
 def random_graph(k: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -96,3 +100,15 @@ def test_graph_is_symmetric_of_total_one_and_counts_neighbours():
     graph = mode_graph(mode, np.array([[1], [2], [0]]), 3)
     assert graph.sum() == pytest.approx(1) and (graph == graph.T).all()
     assert graph[0, 0] == pytest.approx(1 / 3) and graph[0, 1] == pytest.approx(1 / 3) and graph[2].sum() == 0
+
+
+def test_merges_differ_and_the_cheapest_comes_first():
+    rng = np.random.default_rng(3)
+    w, sizes = random_graph(24, rng)
+    found = merges(w, sizes, 3, masses=np.array([0.5, 0.3, 0.2]), most=5, apart=0.1, rng=rng)
+    costs = [each.cost for each in found]
+    assert len(found) > 1 and costs == sorted(costs)
+    for i, a in enumerate(found):
+        for b in found[:i]:
+            alike = max(sizes[a.groups == np.array(p)[b.groups]].sum() for p in permutations(range(3)))
+            assert alike <= 0.9 + 1e-12

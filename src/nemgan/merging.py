@@ -90,21 +90,6 @@ class _Objective:
         return _Objective(h.T @ self.graph @ h, h.T @ self.sizes, h.T @ self.unary, self.masses, self.price)
 
 
-def merge(
-    graph: Float,
-    sizes: Float,
-    n_clusters: int,
-    *,
-    masses: Float | None = None,
-    unary: Float | None = None,
-    price: float = PRICE,
-    chains: int = 128,
-    rng: np.random.Generator,
-) -> Merge:
-    """Merge K micro-modes into ``n_clusters`` clusters: the best of :func:`merges`, whose arguments it takes."""
-    return merges(graph, sizes, n_clusters, masses=masses, unary=unary, price=price, chains=chains, most=1, rng=rng)[0]
-
-
 def merges(
     graph: Float,
     sizes: Float,
@@ -171,14 +156,14 @@ def _different(groups: Int, costs: Float, sizes: Float, most: int, apart: float)
 
 
 def cut(graph: Float, sizes: Float, n_clusters: int, *, chains: int = 32, rng: np.random.Generator) -> Merge:
-    """The least normalised cut into ``n_clusters`` parts: what ``merge`` looks for where nothing is known, sooner.
+    """The least normalised cut into ``n_clusters`` parts: what ``merges`` looks for where nothing is known, sooner.
 
     Every chain takes the best single move until none helps, then three at random, and so on for 5 K rounds. Half the
-    chains start from the cut of half as many blobs of micro-modes. Arguments and result are those of ``merge``.
+    chains start from the cut of half as many blobs of micro-modes. Arguments are those of ``merges``.
     """
     k, m = len(graph), n_clusters
     if m**k <= FEW:
-        return merge(graph, sizes, m, rng=rng)
+        return merges(graph, sizes, m, most=1, rng=rng)[0]
     starts = [_starts(k, m, chains, rng)]
     if k // 2 >= 2 * m:
         blob = _join(graph, sizes, k // 2)
