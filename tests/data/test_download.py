@@ -116,6 +116,7 @@ def test_cifar_archive_is_unpacked_into_place(tmp_path):
 @pytest.mark.parametrize(
     "content",
     [b"", b"no archive", archive_of({"x": b""}), archive_of(dict.fromkeys(CIFAR10.files, b"!" * 999))[:-40]],
+    ids=["nothing", "no archive", "other files", "truncated"],  # an archive holds the time, and names must not
 )
 def test_a_bad_archive_places_nothing(tmp_path, content):
     with pytest.raises(DataError, match="CIFAR-10 is not on disk and cannot be downloaded"):
