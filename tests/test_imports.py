@@ -29,6 +29,7 @@ FLOORS = {
     "merging": 1,
     "smoothing": 1.2,
     "prevalence": 1,
+    "cutting": 1.25,
     "consensus": 1.5,
     "counting": 1.5,
     "latent": 2,

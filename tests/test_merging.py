@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nemgan import merging
-from nemgan.merging import cut, merges, mode_graph
+from nemgan.merging import merges, mode_graph
 
 
 def merge(*args, **named):
@@ -40,28 +40,6 @@ def test_finds_the_optimum_that_enumeration_finds(seed, known):
     found = merge(w, sizes, m, masses=masses, rng=rng, chains=64)
     assert found.cost == pytest.approx(best, abs=1e-9)
     assert cost(w, sizes, found.groups, m, *options) == pytest.approx(found.cost, abs=1e-9)
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_a_cut_is_the_optimum_that_enumeration_finds(seed, monkeypatch):
-    rng = np.random.default_rng(seed)
-    m = 2 + seed % 3
-    w, sizes = random_graph(9, rng)
-    best = merge(w, sizes, m, rng=rng)  # tries all
-    monkeypatch.setattr(merging, "FEW", 0)
-    found = cut(w, sizes, m, rng=rng)
-    assert found.cost == pytest.approx(best.cost, abs=1e-9)
-    assert cost(w, sizes, found.groups, m, None, 0) == pytest.approx(found.cost, abs=1e-9)
-
-
-@pytest.mark.parametrize(("k", "m"), [(20, 3), (24, 6), (30, 4)])
-def test_a_cut_costs_no_more_than_the_merge(k, m):
-    """Points on a plane, where blobs have to change sides and not micro-modes alone."""
-    rng = np.random.default_rng(k)
-    points = rng.integers(0, 4, (k, 2)) * 3 + rng.normal(0, 1, (k, 2))
-    w = np.exp(-((points[:, None] - points) ** 2).sum(2) / 2)
-    w, sizes = w / w.sum(), np.full(k, 1 / k)
-    assert cut(w, sizes, m, rng=rng).cost <= merge(w, sizes, m, chains=8, rng=rng).cost + 1e-12
 
 
 def test_merges_that_differ_in_names_alone_are_tried_once():

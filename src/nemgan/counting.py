@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from nemgan.merging import cut
+from nemgan.cutting import cut
 
 Float = NDArray[np.float64]
 

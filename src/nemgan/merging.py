@@ -125,16 +125,16 @@ def merges(
     if m**k <= FEW:
         return _different(*_every(fine, named=masses is not None or unary is not None), sizes, most, apart)
     levels = sorted({n for n in (2 * m, 5 * m // 2, 3 * m, 4 * m) if m < n < k})
-    blobs = [_join(graph, sizes, n) for n in levels]
+    blobs = [join(graph, sizes, n) for n in levels]
     found = []
     for blob in blobs:
         few = int(blob.max()) + 1
         if m**few <= FEW:
             groups, costs = _every(fine.joined(blob))
         else:
-            groups, costs = _anneal(fine.joined(blob), _starts(few, m, chains, rng), 0.02, min(600, 150 * m), rng)
+            groups, costs = _anneal(fine.joined(blob), starts(few, m, chains, rng), 0.02, min(600, 150 * m), rng)
         found.append(groups[np.argsort(costs, kind="stable")[: chains // 4]][:, blob])
-    found.append(_anneal(fine, _starts(k, m, chains, rng), 0.02, min(80, 20 * m) * k, rng)[0])
+    found.append(_anneal(fine, starts(k, m, chains, rng), 0.02, min(80, 20 * m) * k, rng)[0])
     groups, costs = _anneal(fine, np.concatenate(found), 1e-3, 10 * k, rng)
     return _different(groups, costs, sizes, most, apart)
 
@@ -155,75 +155,6 @@ def _different(groups: Int, costs: Float, sizes: Float, most: int, apart: float)
     return kept
 
 
-def cut(graph: Float, sizes: Float, n_clusters: int, *, chains: int = 32, rng: np.random.Generator) -> Merge:
-    """The least normalised cut into ``n_clusters`` parts: what ``merges`` looks for where nothing is known, sooner.
-
-    Every chain takes the best single move until none helps, then three at random, and so on for 5 K rounds. Half the
-    chains start from the cut of half as many blobs of micro-modes. Arguments are those of ``merges``.
-    """
-    k, m = len(graph), n_clusters
-    if m**k <= FEW:
-        return merges(graph, sizes, m, most=1, rng=rng)[0]
-    starts = [_starts(k, m, chains, rng)]
-    if k // 2 >= 2 * m:
-        blob = _join(graph, sizes, k // 2)
-        h = np.eye(k // 2)[blob]
-        starts.append(np.tile(cut(h.T @ graph @ h, h.T @ sizes, m, chains=chains, rng=rng).groups[blob], (chains, 1)))
-    parts = _Parts(graph, np.concatenate(starts), m)
-    best, least = parts.groups[0].copy(), np.inf
-    for _ in range(5 * k):
-        change = parts.changes()
-        at = change.argmin(1)
-        helps = change[np.arange(len(change)), at] < -1e-12
-        costs = np.where(helps, np.inf, parts.terms.sum(1))
-        if costs.min() < least - 1e-12:
-            best, least = parts.groups[costs.argmin()].copy(), float(costs.min())
-        moving, stuck = np.flatnonzero(helps), np.flatnonzero(~helps)
-        parts.move(moving, *np.divmod(at[moving], m))
-        for _ in range(3):
-            parts.move(stuck, rng.integers(0, k, len(stuck)), rng.integers(0, m, len(stuck)))
-    return Merge(best.astype(np.int64), least / m)
-
-
-class _Parts:
-    """Partitions ``groups`` (R, K) into M parts, and what their normalised cuts are made of, kept as modes move."""
-
-    def __init__(self, graph: Float, groups: Int, m: int) -> None:
-        self.links, self.own, self.degree = graph.copy(), np.diag(graph), graph.sum(1)
-        np.fill_diagonal(self.links, 0)
-        self.groups, one_hot = groups, np.eye(m)[groups]
-        self.affinity = self.links @ one_hot  # (R, K, M): links of each micro-mode to each part
-        self.within = (one_hot * (self.affinity + self.own[:, None])).sum(1)
-        self.volume = self.degree @ one_hot
-        self.terms = self.term(self.within, self.volume)
-
-    def term(self, within: Float, volume: Float) -> Float:
-        return np.where(volume > 1e-12, 1 - within / np.maximum(volume, 1e-12), 1.0)
-
-    def changes(self) -> Float:
-        """By how much the sum of terms changes if one micro-mode moves, ``(R, K · M)``; inf where it is already."""
-        groups = self.groups
-        within, volume, terms = (np.take_along_axis(x, groups, 1) for x in (self.within, self.volume, self.terms))
-        affinity = np.take_along_axis(self.affinity, groups[:, :, None], 2)[:, :, 0]
-        leave = self.term(within - self.own - 2 * affinity, volume - self.degree) - terms
-        entered = self.within[:, None] + self.own[:, None] + 2 * self.affinity
-        change = self.term(entered, self.volume[:, None] + self.degree[:, None]) - self.terms[:, None]
-        change += leave[:, :, None]
-        np.put_along_axis(change, groups[:, :, None], np.inf, 2)
-        return change.reshape(len(groups), -1)
-
-    def move(self, rows: Int, i: Int, to: Int) -> None:
-        """Move micro-mode ``i`` to part ``to`` in each of ``rows``, which are all different."""
-        moved = self.groups[rows, i] != to
-        rows, i, to = rows[moved], i[moved], to[moved]
-        for part, sign in ((self.groups[rows, i], -1), (to, 1)):
-            self.within[rows, part] += sign * self.own[i] + 2 * sign * self.affinity[rows, i, part]
-            self.volume[rows, part] += sign * self.degree[i]
-            self.affinity[rows, :, part] += sign * self.links[i]
-            self.terms[rows, part] = self.term(self.within[rows, part], self.volume[rows, part])
-        self.groups[rows, i] = to
-
-
 def _every(objective: _Objective, named: bool = True) -> tuple[Int, Float]:
     """All merges ``(M^K, K)`` and their costs; unless clusters are ``named``, those that differ in names alone once."""
     k, m = objective.unary.shape
@@ -237,7 +168,7 @@ def _every(objective: _Objective, named: bool = True) -> tuple[Int, Float]:
     return groups, np.asarray(terms.sum(1) + objective.unary[np.arange(k), groups].sum(1), np.float64)
 
 
-def _starts(k: int, m: int, chains: int, rng: np.random.Generator) -> Int:
+def starts(k: int, m: int, chains: int, rng: np.random.Generator) -> Int:
     """Random groups ``(chains, k)``; each cluster starts with a member of its own."""
     groups = rng.integers(0, m, (chains, k))
     for row in groups:
@@ -245,7 +176,7 @@ def _starts(k: int, m: int, chains: int, rng: np.random.Generator) -> Int:
     return groups
 
 
-def _join(graph: Float, sizes: Float, n: int) -> Int:
+def join(graph: Float, sizes: Float, n: int) -> Int:
     """Blob of each micro-mode ``(K,)``: the pair with the most links for its sizes is joined until ``n`` are left."""
     links, sizes = graph.copy(), sizes.copy()
     blob, left = np.arange(len(graph)), np.arange(len(graph))
