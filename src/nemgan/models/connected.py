@@ -107,6 +107,8 @@ class Connection:
         """Merge; keep the run whose clusters cost least; after the last, put it back."""
         model, scratch = self.model, self.model.scratch
         logs = self.merge(rng)
+        if self.settings.restarts == 1:
+            return logs
         cost = self.cost()
         if run == 0 or cost < float(scratch["best_cost"]):
             scratch["best_cost"] = torch.tensor(cost, dtype=torch.float64)
