@@ -56,13 +56,19 @@ def make(path: Path, n: int, chunk: int = 50_000) -> None:
         )
 
 
+WATCH = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / (1024 if sys.platform == "darwin" else 1))
+"""
+"""A small process between: a child's peak begins with that of the process it was forked from."""
+
+
 def peak(path: Path, out: Path) -> tuple[float, Path]:
     """Peak resident memory in MB of a short ``nemgan train`` on ``path``, and its run folder."""
     words = [f"data={path}", *FEW, *SHORT]
-    process = subprocess.Popen([sys.executable, "-m", "nemgan", "train", "-q", "--out", str(out), *words])
-    _, status, usage = os.wait4(process.pid, 0)
-    assert status == 0, status
-    kib = usage.ru_maxrss / (1024 if sys.platform == "darwin" else 1)
+    command = [sys.executable, "-m", "nemgan", "train", "-q", "--out", str(out), *words]
+    kib = float(subprocess.check_output([sys.executable, "-c", WATCH, *command]))
     return kib * 1024 / 1e6, next(out.iterdir())
 
 

@@ -27,6 +27,7 @@ from nemgan.evaluation.margins import Margins, least_certain, margins
 from nemgan.evaluation.result import Ambiguous, Facts, Result, Separation
 from nemgan.evaluation.separation import separation
 from nemgan.models.base import Model, at_rest
+from nemgan.parts import by_parts
 from nemgan.seeding import numpy_generator, torch_generator
 
 __all__ = ["Facts", "Result", "embed", "evaluate", "generate", "predict"]
@@ -65,12 +66,15 @@ def _apply(
         raise DataError(
             f"the model takes {kind} samples of shape {model.shape}, not {x.dtype} of {x.shape[1:]}: convert them"
         )
-    parts = []
+    if not len(x):
+        return np.zeros((0, width), np.float32)
     with at_rest(model):
-        for start in range(0, len(x), batch):
-            raw = torch.tensor(x[start : start + batch], device=model.device)
-            parts.append(function(model.encode(raw)).flatten(1).float().cpu().numpy())
-    return np.concatenate(parts) if parts else np.zeros((0, width), np.float32)
+
+        def part(at: slice) -> Tensor:
+            return function(model.encode(torch.tensor(x[at], device=model.device))).flatten(1).float().cpu()
+
+        found: NDArray[np.float32] = by_parts(part, len(x), batch).numpy()
+    return found
 
 
 def generate(

@@ -23,6 +23,7 @@ from nemgan.data.catalog import data_root
 from nemgan.data.download import quiet
 from nemgan.errors import ConfigError, DataError, unknown
 from nemgan.evaluation.judge import Judge
+from nemgan.parts import by_parts
 
 Array = NDArray[Any]
 BATCH = 64
@@ -86,8 +87,10 @@ class _OfImages:
         if x.ndim != 4 or x.dtype != np.uint8:
             raise DataError(f"{self.name} takes uint8 images (N, C, H, W), not {x.dtype} of {x.shape}: use the judge's")
         with torch.no_grad():
-            parts = [self._apply(_rgb(x[i : i + BATCH])).flatten(1).numpy() for i in range(0, len(x), BATCH)]
-        return np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, 1), np.float32)
+            found: NDArray[np.float32] = by_parts(
+                lambda at: self._apply(_rgb(x[at])).flatten(1).float(), len(x), BATCH
+            ).numpy()
+        return found
 
     def _apply(self, x: Tensor) -> Tensor:
         """Features ``(N, F)`` of uint8 RGB images."""

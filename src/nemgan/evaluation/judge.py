@@ -26,6 +26,7 @@ from torch.nn import functional as F
 from nemgan.data import stacked
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import DataError
+from nemgan.parts import by_parts
 from nemgan.seeding import isolated, numpy_generator, torch_generator
 from nemgan.storage import replace_file
 
@@ -115,8 +116,7 @@ class Judge:
         n = len(x)
         x = x.reshape(-1, 1, *self.shape[1:]) if self.of_channels else x
         with torch.no_grad():
-            parts = [function(torch.tensor(x[i : i + 512])).numpy() for i in range(0, max(len(x), 1), 512)]
-        found: NDArray[np.float32] = np.concatenate(parts)
+            found: NDArray[np.float32] = by_parts(lambda at: function(torch.tensor(x[at])), len(x), 512).numpy()
         return found.reshape(n, found.shape[1] * (self.shape[0] if self.of_channels else 1))
 
 

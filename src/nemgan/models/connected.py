@@ -31,6 +31,7 @@ from nemgan.data.neighbours import flatten, local_weights, nearest, project
 from nemgan.data.pool import Pool
 from nemgan.losses.connectivity import disagreement, imbalance
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage, at_rest
+from nemgan.parts import by_parts
 
 if TYPE_CHECKING:
     from nemgan.models.nemgan import NEMGAN
@@ -193,8 +194,7 @@ class Connection:
         """``function`` of every sample of ``pool`` (by default its own), unchanged, with h at rest, ``(N, …)``."""
         x = (pool or self.pool).x
         with at_rest(self.model.inverter):
-            parts = (x[at : at + 1024] for at in range(0, len(x), 1024))
-            return torch.cat([function(self.model.encode(part)) for part in parts])
+            return by_parts(lambda at: function(self.model.encode(x[at])), len(x), 1024)
 
     def modes(self, pool: Pool | None = None) -> Tensor:
         """Micro-mode of every sample of ``pool`` (by default its own), ``(N,)`` int64."""
