@@ -110,6 +110,9 @@ class GanConfig(Section):
     inversion: Weight = 1.0
     """Weight of D(P_Ŷ, P_Y) on generated samples, by cross-entropy of h(g(z)) against the mode of z (Eq. 4)."""
     inversion_loss: Literal["cross-entropy", "binary"] = "cross-entropy"
+    inversion_of: Literal["modes", "clusters"] = "modes"
+    """What of generated samples h is to tell apart. In the plane micro-modes border on each other, and h is sure of one
+    only off the data; images have room, and told by mode they are purer."""
     train_inverter: bool = False
     """Go on training h during the adversarial stage; always so where h has no stage of its own."""
     reconstruction: Weight = 0.0

@@ -84,6 +84,28 @@ def test_sampling_follows_the_prior_or_the_cluster_asked_for(trained):
     assert torch.equal(x, again)
 
 
+def test_micro_modes_have_the_masses_of_the_samples_they_are_likeliest_for(trained):
+    """Else the critic of pairs is never shown a mode that the generator is asked for."""
+    model, x, _ = trained
+    with torch.no_grad():
+        modes = model.inverter.logits(model.encode(torch.from_numpy(x))).argmax(1)
+        found = torch.bincount(modes, minlength=model.n_modes) / len(x)
+        assert torch.allclose(model.prior.masses(), found, atol=0.02)
+
+
+def test_generated_points_lie_in_their_clusters():
+    data, _ = blobs()
+    preset = catalog.entry("nemgan").defaults("connected", (2,), 3)
+    model = make({**preset, "gan.steps": 500, "connect.restarts": 1})
+    train(model, Pool.of(data), seed=0)
+    with torch.no_grad():
+        made, cluster = model.sample(1000, torch_generator(0, "t"))
+        found = model.posterior(made).argmax(1)
+    centres = torch.tensor([[0.0, 0], [6, 0], [0, 6]])
+    assert (found == cluster).float().mean() > 0.99
+    assert (torch.cdist(model.decode(made), centres).amin(1) < 4 * 0.4).float().mean() > 0.95
+
+
 def test_known_masses_name_the_clusters():
     data, y = blobs()
     model = make({}, prior=MASSES[[2, 0, 1]])

@@ -5,7 +5,7 @@ Scores are the critic's raw outputs ``(n,)``: high means "real".
     wgan       E[d(fake)] − E[d(real)], weights clipped                Arjovsky et al. 2017
     wgan-gp    E[d(fake)] − E[d(real)] + λ E[(‖∇d(x̂)‖₂ − 1)²]       Gulrajani et al. 2017
     hinge      E[(1 − d(real))₊] + E[(1 + d(fake))₊], spectral norm    Miyato et al. 2018
-    logistic   E[softplus(−d(real))] + E[softplus(d(fake))] + γ/2 E‖∇d(real)‖²   Mescheder et al. 2018 (R1, lazy)
+    logistic   E[softplus(−d(real))] + E[softplus(d(fake))] + γ/2 E‖∇d(real)‖²   Mescheder et al. 2018 (R1)
 """
 
 from __future__ import annotations

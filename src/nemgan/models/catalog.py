@@ -20,6 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "create", "entry", "names"]
 
 
+_PLANE: Defaults = {
+    "gan.loss": "wgan-gp",
+    "gan.penalty": 1.0,
+    "gan.batch": 256,
+    "gan.lr": 2e-3,
+    "gan.critic_lr": 2e-3,
+    "gan.ema": 0.99,
+    "gan.inversion_of": "clusters",
+    "network.width": 64,
+}
+"""Of two or three numbers: a critic of bounded slope is blind to what is narrow there, and one without a penalty
+between real and generated samples shows no way from one cluster to another (docs/notebook.md). With more numbers and
+few samples, as in most tables, that bound is what keeps the critic from learning them by heart."""
+
+
 def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     """Our own: h learns from the data's neighbourhoods, then a compact GAN with a critic of (x, mode) pairs."""
     if len(shape) == 1:
@@ -30,6 +45,7 @@ def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.restarts": 3,
             "connect.raw_share": 1.0,
             "connect.weights": "flat",
+            **(_PLANE if shape[0] <= 3 else {}),
         }
     if shape[1] < 16:
         # Sets of small images are small sets: features fit their noise, and long training too.

@@ -248,11 +248,15 @@ class Connection:
         return min(n, max(m, min(20, max(2 * m, n // 5)), min(20 + 10 * m, 80, n // 100)))
 
     def settle(self, rng: torch.Generator) -> Mapping[str, object]:
-        """Step 3's end: the prior that minimises ‖E h(x) − P_Y‖₁ (Eq. 5) is E h(x) itself; known masses are kept."""
+        """Step 3's end: the prior that minimises ‖E h(x) − P_Y‖₁ (Eq. 5) is E h(x) itself; known masses are kept.
+
+        Within a cluster the micro-modes have the masses of the samples they are likeliest for: these are what the
+        critic of pairs is shown, and a mode that it never saw real samples of would be drawn at random (C3).
+        """
         model = self.model
         p = self.over_pool(model.inverter.logits).softmax(1)
-        self._set_prior(p.mean(0))
         merged = model.merged(p)
+        self._set_prior(torch.bincount(p.argmax(1), minlength=model.n_modes) / len(p), merged.mean(0))
         neighbours = merged[model.scratch["own_neighbours"][:, 0]]
         mean = merged.mean(0)
         entropy = -(mean * mean.clamp_min(1e-8).log()).sum()
@@ -260,12 +264,12 @@ class Connection:
         model.confidence.copy_(confidence)
         return {"confidence": float(confidence), "masses": model.masses().tolist()}
 
-    def _set_prior(self, sizes: Tensor) -> None:
-        """Prior over micro-modes from their sizes (K,), scaled within each cluster to the cluster's mass if known."""
+    def _set_prior(self, sizes: Tensor, masses: Tensor | None = None) -> None:
+        """Prior over micro-modes from their sizes (K,), in each cluster scaled to its mass (M,): known, or as given."""
         model = self.model
-        if model.known is not None:
-            target = torch.from_numpy(model.known).float().to(sizes.device)
+        target = torch.from_numpy(model.known).float().to(sizes.device) if model.known is not None else masses
+        if target is not None:
             sizes = sizes.clamp_min(1e-6)
             total = torch.zeros_like(target).index_add_(0, model.groups, sizes)
-            sizes = sizes * (target / total.clamp_min(1e-8))[model.groups]
+            sizes = sizes * (target / total)[model.groups]
         model.prior.set(sizes)

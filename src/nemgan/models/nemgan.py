@@ -35,9 +35,6 @@ from nemgan.prior import Prior, multinoulli
 from nemgan.seeding import isolated
 from nemgan.settings import ModelSettings
 
-LAZY = 16
-"""Steps between R1 penalties."""
-
 
 class NEMGAN(Model):
     """The model of the paper, with its connected inverter.
@@ -122,6 +119,11 @@ class NEMGAN(Model):
         """Posterior over clusters (n, M) from one over modes (n, K)."""
         return p @ F.one_hot(self.groups, self.n_clusters).to(p.dtype)
 
+    def merged_logits(self, logits: Tensor) -> Tensor:
+        """Logits of clusters (n, M) from those of modes (n, K)."""
+        inside = self.groups == torch.arange(self.n_clusters, device=logits.device)[:, None]
+        return logits[:, None].masked_fill(~inside, -torch.inf).logsumexp(2)
+
     def posterior(self, x: Tensor) -> Tensor:
         return self.merged(self.inverter.logits(x).softmax(1))
 
@@ -170,8 +172,6 @@ class Adversary:
         critic = Optimiser(gan.critic_lr, gan.betas)
         others = Optimiser(gan.lr, gan.betas)
         phases = [Phase("critic", ("critic",), self.critic_loss, critic, times=gan.critic_steps)]
-        if gan.loss == "logistic":
-            phases.append(Phase("penalty", ("critic",), self.penalty_loss, critic, every=LAZY))
         phases.append(Phase("generator", ("generator",), self.generator_loss, others))
         if self.frozen:
             phases.append(Phase("latent", ("inverter.latent",), self.latent_loss, Optimiser(1e-3), every=4))
@@ -260,17 +260,17 @@ class Adversary:
         if gan.loss == "wgan-gp":
             penalty = gradient_penalty(lambda x: model.critic(x, y), real, fake, rng)
             loss, logs["penalty"] = loss + gan.penalty * penalty, penalty.detach()
+        elif gan.loss == "logistic" and gan.penalty:
+            penalty = r1_penalty(lambda x: model.critic(x, y), real)
+            loss, logs["r1"] = loss + gan.penalty * penalty, penalty.detach()
         return LossResult(loss, logs)
 
-    def penalty_loss(self, rng: torch.Generator) -> LossResult:
-        real, y = self.real(rng)
-        penalty = r1_penalty(lambda x: self.model.critic(x, y), real)
-        return LossResult(self.gan.penalty * LAZY * penalty, {"r1": penalty.detach()})
-
     def inversion(self, logits: Tensor, mode: Tensor) -> Tensor:
-        if self.gan.inversion_loss == "binary":
-            return mode_binary_cross_entropy(logits, mode)
-        return mode_cross_entropy(logits, mode)
+        """D(P_Ŷ, P_Y) of generated samples' modes, or of their clusters."""
+        loss = mode_binary_cross_entropy if self.gan.inversion_loss == "binary" else mode_cross_entropy
+        if self.gan.inversion_of == "clusters":
+            return loss(self.model.merged_logits(logits), self.model.groups[mode])
+        return loss(logits, mode)
 
     def generator_loss(self, rng: torch.Generator) -> LossResult:
         model, gan = self.model, self.gan

@@ -38,7 +38,7 @@ RIVALS = [
         "Gulrajani et al. 2017, Improved Training of Wasserstein GANs",
         "",
         "rival.noise gan.penalty",
-        shared=_NORMAL | {"gan.loss": "wgan-gp", "gan.critic_steps": 5},
+        shared=_NORMAL | {"gan.loss": "wgan-gp"},
         published=_NORMAL | _GP | {"latent.dim": 128, "gan.batch": 50, "gan.steps": 200_000},
     ),
     rival(
