@@ -54,7 +54,7 @@ def test_resume_from_every_checkpoint_equals_the_uninterrupted_run(tmp_path, mon
     monkeypatch.undo()
     positions = [(c["stage"], c["stage_step"], c["begun"]) for c, _ in snapshots]
     split = [(0, k, True) for k in range(6)]  # before end() ran, too
-    assert positions == [(0, 0, False), *split, (1, 0, False), *[(1, k, True) for k in range(1, 7)], (2, 0, False)]
+    assert positions == [(0, 0, False), *split, (1, 0, False), *[(1, k, True) for k in range(1, 8)], (2, 0, False)]
     assert log.rows == rows_of(tmp_path / "whole")
     for _, folder in snapshots:
         with open(folder / "metrics.jsonl", "ab") as file:

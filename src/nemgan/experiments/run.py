@@ -80,7 +80,8 @@ def resume_run(folder: Path, words: Iterable[str] = (), *, quiet: bool = False, 
     """Go on with an interrupted run from its last checkpoint; the result equals the uninterrupted one's.
 
     Args:
-        words: ``key=value`` words, which must agree with the run's configuration.
+        words: ``key=value`` words, which must agree with the run's configuration. But ``gan.steps`` may be more than it
+            was, for a generator that needs longer; the result equals that of a run started with as many.
 
     Raises:
         CheckpointError: not a run folder, or no usable checkpoint in it.
@@ -88,8 +89,7 @@ def resume_run(folder: Path, words: Iterable[str] = (), *, quiet: bool = False, 
     """
     started = time.monotonic() if started is None else started
     folder = Path(folder)
-    config = read_config(folder)
-    check_unchanged(config, words, folder)
+    config = resumed(read_config(folder), words, folder)
     card = read_card(folder)
     with threads(config.threads), named(folder):
         prepared = prepare(config)
@@ -171,20 +171,21 @@ def plan(config: Config, *, out: Path = Path("runs")) -> dict[str, object]:
         }
 
 
-def check_unchanged(config: Config, words: Iterable[str], folder: Path) -> None:
-    """See that ``words`` ask for nothing else than ``config``.
+def resumed(config: Config, words: Iterable[str], folder: Path) -> Config:
+    """``config`` with what ``words`` may change in it: more steps of the generator.
 
     Raises:
-        ConfigError: the first key that differs, with both values.
+        ConfigError: the first other key that differs, with both values.
     """
     before = flat(config)
-    after = flat(build({**before, **parse_overrides(words)}))
-    for key, value in after.items():
-        if value != before[key]:
+    changed = build({**before, **parse_overrides(words)})
+    for key, value in flat(changed).items():
+        if value != before[key] and not (key == "gan.steps" and value > before[key]):
             raise ConfigError(
                 f"cannot resume {folder} with {key}={show(value)}: it was started with {key}={show(before[key])}; "
                 "drop that setting, or start a new run"
             )
+    return changed
 
 
 @contextmanager
@@ -241,6 +242,8 @@ def _finish(
         ],
         progress=not quiet,
     )
+    if resume:
+        write_json(folder / CONFIG, config.model_dump(mode="json"))  # it may have more steps now
     save_model(
         model,
         folder,

@@ -128,8 +128,11 @@ def clean(folder: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def load_latest(folder: Path) -> Checkpoint:
+def load_latest(folder: Path, before: Path | None = None) -> Checkpoint:
     """The newest good checkpoint of run ``folder``; damaged ones are passed over with a warning.
+
+    Args:
+        before: one to pass over, with all that are newer.
 
     Raises:
         CheckpointError: no checkpoint, or none that is good.
@@ -137,7 +140,7 @@ def load_latest(folder: Path) -> Checkpoint:
     if not folder.is_dir():
         raise CheckpointError(f"run folder {folder} does not exist: check the path")
     found, first = present(folder), None
-    for path in reversed(found):
+    for path in reversed([each for each in found if before is None or _number(each) < _number(before)]):
         try:
             state = _load(path)
         except CheckpointError as error:

@@ -30,7 +30,7 @@ from nemgan.training.metrics import Metrics
 from nemgan.training.optimisers import fill
 from nemgan.training.progress import Progress
 from nemgan.training.runtime import Stopped, StopSignals
-from nemgan.training.stage import StageRun, lend, part, plan, same_plan
+from nemgan.training.stage import StageRun, lend, longer, part, plan, same_plan
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,8 @@ def train(
         model: on the device to train on, as is ``pool``.
         seed: of every random number the training draws.
         folder: where metrics and checkpoints go; none are kept without it. While training, one process owns it.
-        resume: go on from the folder's newest good checkpoint, with the same model, pool and seed.
+        resume: go on from the folder's newest good checkpoint, with the same model, pool and seed. A last stage without
+            learning-rate schedule may have become longer: the end is that of a training begun so.
         log_every: steps between rows of the metrics; each holds means since the last.
         checkpoint_every: steps between checkpoints. Stages begin and end with one in any case.
         hooks: observers; they cannot change the result.
@@ -215,7 +216,8 @@ class _Run:
             for hook in self.hooks:
                 if self.stage_step % hook.every == 0:
                     self._observe(hook, stage)
-        if (last and stage.end) or (not last and self.stage_step % self.checkpoint_every == 0):
+        final = stage is self.stages[-1]  # with its optimisers, so that it can be made longer
+        if (last and (stage.end or final)) or (not last and self.stage_step % self.checkpoint_every == 0):
             self.save()
         self._check_stop()
 
@@ -274,7 +276,11 @@ class _Run:
         state = checkpoint.load_latest(self.folder)
         content = state.content
         try:
-            same_plan(dict(content["plan"]), self.plan, self.folder)
+            theirs = longer(dict(content["plan"]), self.stages)
+            same_plan(theirs, self.plan, self.folder)
+            if theirs != content["plan"] and content["stage"] == len(self.stages):
+                state = checkpoint.load_latest(self.folder, before=state.path)
+                content = state.content
             self.stage, self.stage_step, self.begun = content["stage"], content["stage_step"], content["begun"]
             self.step, self.before, rows = content["step"], float(content["seconds"]), int(content["metrics"])
             counts = dict(content["counts"])

@@ -160,6 +160,18 @@ def plan(stages: list[Stage], pool: Pool, seed: int) -> dict[str, object]:
     return found
 
 
+def longer(theirs: Mapping[str, object], stages: list[Stage]) -> dict[str, object]:
+    """A checkpoint's plan ``theirs`` with as many steps of the last stage as now, if these are more; else as it is.
+
+    Such a training can go on: until where it was, it equals one that was started with more steps. Not so with a
+    schedule, which knows the end from the start.
+    """
+    last, key = stages[-1], f"{stages[-1].name}.steps"
+    before = theirs.get(key)
+    more = isinstance(before, int) and last.steps > before
+    return {**theirs, key: last.steps} if more and not any(phase.schedule for phase in last.phases) else dict(theirs)
+
+
 def same_plan(theirs: Mapping[str, object], mine: Mapping[str, object], folder: Path) -> None:
     """Raise CheckpointError at the first difference between a checkpoint's plan and the one to go on with."""
     for key in sorted(theirs.keys() | mine.keys()):
