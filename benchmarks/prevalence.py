@@ -7,7 +7,7 @@
 L1 is Σ |π̂ − π| over the classes; π is the mix of the training samples, of at most 20,000 of them drawn without labels.
 Labels: one per cent of the training set at random (at least five a class on average), or ten a class. QuaPy's methods
 learn a logistic regression on h's standardised features. ``eq5`` is the mean of h's posterior, which labels only name,
-and which does not change with the draws otherwise.
+and which does not change with the draws otherwise. Runs must be of ``prior=learned``: others were told the masses.
 
 Coverage repeats all of ``estimate_priors`` on new samples of a known mix: share of the 95 % intervals, over classes and
 repetitions, that hold the mix. Records: benchmarks/results/prevalence.jsonl. QuaPy comes with the extra ``bench``.
@@ -50,6 +50,8 @@ SHOWN = 10  # labels a class there
 def asked_of(run: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
     """Of a stored run: features (N, F), posterior (N, M), classes (N,), neighbours (N, k), size of the training set."""
     config, model = load_run(run)
+    if config.prior != "learned" or config.labels:
+        raise SystemExit(f"{run} was told the masses or labels: train with prior=learned labels=0")
     train = load(config.data, seed=config.seed).train
     some = np.sort(numpy_generator(config.seed, "prevalence").permutation(len(train))[:MOST])
     features, posterior = [], []
@@ -82,7 +84,11 @@ def estimate(cell: Cell, run: Path) -> dict:
         codes[known] = y[known]
         found = posterior.mean(0)[prevalence.naming(posterior, codes)]
     elif cell.model == "few-labels":
-        found = prevalence.few_labels(spread_of(run, tuple(known)), known, y[known], m, np.arange(len(y)))
+        codes = np.full(len(y), -1)
+        codes[known] = y[known]
+        named = posterior[:, prevalence.naming(posterior, codes)]
+        reach = spread_of(run, tuple(known))
+        found = prevalence.few_labels(reach, known, y[known], m, np.arange(len(y)), clusters=named)
     else:
         found = quapy(cell.model, points, y, known, m)
     return {"run": run.name, "labels_used": len(known), "n": len(y), "prior_l1": float(np.abs(found - truth).sum())}

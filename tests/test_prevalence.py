@@ -102,6 +102,23 @@ def test_intervals_cover_and_the_estimate_beats_the_others(per_class: bool) -> N
     assert mean["ours"] < 0.7 * mean["counting"], mean
 
 
+def test_clusters_are_used_where_they_foretell_the_labels_better() -> None:
+    truth, everything = np.array([0.8, 0.2]), np.arange(300)
+    errors: dict[str, list[float]] = {"without": [], "good": [], "useless": []}
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        neighbours, y = graph_set(truth, 300, rng)
+        at = np.concatenate([rng.choice(np.flatnonzero(y == c), 5, replace=False) for c in (0, 1)])
+        reach = p.spread(neighbours, at)
+        wrong = rng.random(300) < 0.03
+        good = np.where((y == 0)[:, None] ^ wrong[:, None], [0.95, 0.05], [0.05, 0.95])
+        for name, clusters in {"without": None, "good": good, "useless": rng.dirichlet([1, 1], 300)}.items():
+            found = p.few_labels(reach, at, y[at], 2, everything, clusters=clusters)
+            errors[name].append(float(np.abs(found - truth).sum()))
+    mean = {name: float(np.mean(values)) for name, values in errors.items()}
+    assert mean["good"] < 0.85 * mean["without"] and mean["useless"] <= mean["without"] + 0.02, mean
+
+
 def rivals(reach: Float, at: NDArray[np.int64], y: NDArray[np.int64]) -> dict[str, Float]:
     """Adjusted counts and EM on the same spread labels, with folds for what must be held out."""
 

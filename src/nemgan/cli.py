@@ -144,7 +144,10 @@ def train(
         ),
     ] = None,
     out: Out = Path("runs"),
-    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Go on with an interrupted run, or a finished one: gan.steps=3000.")] = None,
+    resume: Annotated[
+        Path | None,
+        typer.Option(metavar="RUN", help="Go on with an interrupted run, or a finished one: gan.steps=3000."),
+    ] = None,
     print_config: Annotated[bool, typer.Option("--print-config", help="Print every setting and stop.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, print the plan and stop.")] = False,
     skip_bad: SkipBad = False,

@@ -11,7 +11,8 @@ looks alike in both (label shift), then
 
 Ours (``few_labels``) is calibrated EM on posteriors that spread from the labels along the samples' neighbour graph
 (Zhou et al. 2003), classes weighted alike. Spreading is linear in the labels, so that leaving each label out, and every
-draw of a bootstrap, costs one small matrix product.
+draw of a bootstrap, costs one small matrix product. Where the posteriors of a clustering that saw no label foretell the
+labels better than the labels do each other, these are calibrated in their place.
 """
 
 from __future__ import annotations
@@ -158,7 +159,13 @@ def spread(neighbours: Int, labelled: Int, alpha: float = 0.95, steps: int = 40)
 
 
 def few_labels(
-    reach: Float, labelled: Int, y: Int, n_classes: int, among: Int, rng: np.random.Generator | None = None
+    reach: Float,
+    labelled: Int,
+    y: Int,
+    n_classes: int,
+    among: Int,
+    rng: np.random.Generator | None = None,
+    clusters: Float | None = None,
 ) -> Float:
     """Class shares ``(M,)`` of the samples ``among``, from labels that spread along the neighbour graph.
 
@@ -167,6 +174,8 @@ def few_labels(
         labelled, y: positions and classes of the labels ``(L,)``.
         among: positions of the samples whose shares are wanted ``(n,)``.
         rng: draw labels (within each class) and samples anew, for a bootstrap.
+        clusters: posterior of a clustering that saw no label ``(N, M)``, columns in the order of the classes. It is
+            used where it gives held-out labels the higher likelihood.
     """
     counts = np.bincount(y, minlength=n_classes)
     times, w = np.ones(len(y)), None
@@ -188,11 +197,27 @@ def few_labels(
     held_out[np.arange(len(y)), y] /= left
     usable = (counts[y] > 1) & (times > 0)
     weights = times * balanced_weights(y, n_classes)
-    scale, bias = 1.0, np.zeros(n_classes)
-    if usable.any():
-        scale, bias = fit_calibration(logits(held_out)[usable], y[usable], weights[usable])
-    posterior = softmax(scale * logits(reach[among] @ votes) + bias)
+    found = [_calibrated(logits(held_out), logits(reach[among] @ votes), y, weights, usable)]
+    if clusters is not None:
+        even = np.log(np.maximum(clusters, 1e-4) / np.maximum(clusters.mean(0), 1e-4))
+        found.append(_calibrated(even[labelled], even[among], y, weights, usable if usable.any() else times > 0))
+    _, posterior = min(found, key=lambda each: each[0])
     return em(posterior, np.full(n_classes, 1 / n_classes), w)
+
+
+def _calibrated(
+    held_out: Float, wanted: Float, y: Int, weights: Float, usable: NDArray[np.bool_]
+) -> tuple[float, Float]:
+    """Mean negative log-likelihood of the ``usable`` labels by their held-out logits, and the posteriors of ``wanted``.
+
+    Both are calibrated on these labels; without any, the likelihood is that of a guess.
+    """
+    if not usable.any():
+        return float(np.log(held_out.shape[1])), softmax(wanted)
+    scale, bias = fit_calibration(held_out[usable], y[usable], weights[usable])
+    right = softmax(scale * held_out[usable] + bias)[np.arange(int(usable.sum())), y[usable]]
+    loss = -np.average(np.log(np.maximum(right, TINY)), weights=weights[usable])
+    return float(loss), softmax(scale * wanted + bias)
 
 
 def data_bootstrap(values: Float, times: int, rng: np.random.Generator) -> Float:

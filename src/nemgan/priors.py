@@ -6,7 +6,8 @@
 
 No label reaches the networks: several clusterings are learned from the samples alone. Their connectedness gives the
 zero-label estimate (mean posterior of each cluster, the minimiser of Eq. 5). Few labels then spread along the
-neighbour graph in the networks' features (``nemgan.prevalence``), so that each can be judged as if it had been hidden.
+neighbour graph in the networks' features, so that each can be judged as if it had been hidden, or calibrate the
+clusters, where these foretell labels better (``nemgan.prevalence``).
 """
 
 from __future__ import annotations
@@ -220,24 +221,27 @@ def _few(
     known = np.flatnonzero(codes >= 0)
     points, draws = [], []
     for fit in fits:
-        features = _features(fit, X)
+        features, posterior = _features(fit, X), fit.predict_proba(X)
         if other is None:
             rest = np.flatnonzero(codes < 0)
             spare = max(MOST - len(known), 1)
             keep = rest if len(rest) <= spare else rng.choice(rest, spare, replace=False)
-            nodes, among = features[np.concatenate([known, keep])], np.arange(len(known) + len(keep))
+            shown = np.concatenate([known, keep])
+            nodes, clusters, among = features[shown], posterior[shown], np.arange(len(shown))
             if len(keep) < len(rest):  # a draw: labelled samples no longer stand for their share
                 among = among[len(known) :]
         else:
             target = _features(fit, other)
             keep = np.arange(len(target)) if len(target) <= MOST else rng.choice(len(target), MOST, replace=False)
             nodes, among = np.concatenate([features[known], target[keep]]), len(known) + np.arange(len(keep))
+            clusters = np.concatenate([posterior[known], fit.predict_proba(other)[keep]])
         at = np.arange(len(known))
         reach = prevalence.spread(graph(nodes), at)
         y = codes[known]
-        points.append(prevalence.few_labels(reach, at, y, n_classes, among))
+        named = clusters[:, prevalence.naming(posterior, codes)] if posterior.shape[1] == n_classes else None
+        points.append(prevalence.few_labels(reach, at, y, n_classes, among, None, named))
         each = max(times // len(fits), 20)
-        draws += [prevalence.few_labels(reach, at, y, n_classes, among, draw) for draw in rng.spawn(each)]
+        draws += [prevalence.few_labels(reach, at, y, n_classes, among, draw, named) for draw in rng.spawn(each)]
     mean = np.mean(points, 0)
     return Shares(mean, prevalence.interval(mean, np.stack(draws), level))
 
