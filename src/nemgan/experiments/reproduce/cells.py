@@ -19,7 +19,7 @@ import nemgan
 from nemgan.errors import ConfigError
 
 Record = Mapping[str, Any]
-CODE = ("data", "evaluation", "losses", "models", "training", "*.py")
+CODE = ("data", "estimators", "evaluation", "losses", "models", "training", "*.py")
 """What of the package makes a run what it is."""
 
 
