@@ -22,7 +22,7 @@ __all__ = ["Entry", "create", "entry", "names"]
 
 _PLANE: Defaults = {
     "gan.loss": "wgan-gp",
-    "gan.penalty": 1.0,
+    "gan.penalty": 0.1,
     "gan.batch": 256,
     "gan.lr": 2e-3,
     "gan.critic_lr": 2e-3,
