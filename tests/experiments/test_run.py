@@ -163,8 +163,10 @@ def test_resume_refuses_a_changed_configuration_and_changed_data(
     assert {name: (finished / name).read_bytes() for name in FILES} == before
 
 
-def test_a_finished_run_is_trained_longer_to_the_same_bits(finished: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("before", [8, 0])
+def test_a_finished_run_is_trained_longer_to_the_same_bits(finished: Path, tmp_path: Path, before: int) -> None:
     config, _ = load_run(finished)
+    config = config.model_copy(update={"gan": config.gan.model_copy(update={"steps": before})})
     longer = config.model_copy(update={"gan": config.gan.model_copy(update={"steps": 12})})
     whole = run(longer, out=tmp_path / "whole", quiet=True)
     folder = run(config, out=tmp_path / "grown", quiet=True)

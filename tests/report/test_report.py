@@ -258,7 +258,7 @@ def test_same_files_same_page(make_run: MakeRun) -> None:
 
 def test_needs_no_torch(make_run: MakeRun) -> None:
     code = "import sys; from nemgan.report import write; write(sys.argv[1]); sys.exit('torch' in sys.modules)"
-    subprocess.run([sys.executable, "-c", code, str(make_run())], check=True, timeout=60)
+    assert subprocess.run([sys.executable, "-c", code, str(make_run())], timeout=60).returncode == 0
 
 
 def test_distances_and_modes_have_cards_that_name_extractor_and_count() -> None:
