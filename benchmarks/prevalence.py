@@ -34,7 +34,7 @@ from nemgan.experiments.reproduce.cells import Cell
 from nemgan.experiments.reproduce.tables import number
 from nemgan.experiments.run import load_run
 from nemgan.models.base import at_rest
-from nemgan.priors import MOST, estimate_priors, graph
+from nemgan.priors import MOST, estimate_priors, experts_on
 from nemgan.seeding import numpy_generator
 
 OURS, QUAPY = ("few-labels", "eq5"), ("ACC", "PACC", "EMQ", "KDEyML")
@@ -48,20 +48,26 @@ SHOWN = 10  # labels a class there
 
 @lru_cache(maxsize=1)
 def asked_of(run: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
-    """Of a stored run: features (N, F), posterior (N, M), classes (N,), neighbours (N, k), size of the training set."""
+    """Of a stored run: features (N, F), posteriors (N, K) and (N, M), classes (N,), size of the training set."""
     config, model = load_run(run)
     if config.prior != "learned" or config.labels:
         raise SystemExit(f"{run} was told the masses or labels: train with prior=learned labels=0")
     train = load(config.data, seed=config.seed).train
     some = np.sort(numpy_generator(config.seed, "prevalence").permutation(len(train))[:MOST])
-    features, posterior = [], []
+    features, modes = [], []
     with at_rest(model):
         for part in np.array_split(train.x[some], max(len(some) // 1000, 1)):
             x = model.encode(torch.from_numpy(part))
             features.append(model.features(x).flatten(1).numpy())
-            posterior.append(model.posterior(x).double().numpy())
-    points = np.concatenate(features)
-    return points, np.concatenate(posterior), train.y[some], graph(points), len(train)
+            modes.append(model.mode_posterior(x).double())
+    found = torch.cat(modes)
+    return np.concatenate(features), found.numpy(), model.merged(found).numpy(), train.y[some], len(train)
+
+
+@lru_cache(maxsize=1)
+def experts_of(run: Path) -> list[prevalence.Expert]:
+    """What few labels are learned with, on that run."""
+    return experts_on(*asked_of(run)[:3])
 
 
 def draw(y: np.ndarray, n_train: int, how: str, seed: int) -> np.ndarray:
@@ -74,7 +80,7 @@ def draw(y: np.ndarray, n_train: int, how: str, seed: int) -> np.ndarray:
 
 def estimate(cell: Cell, run: Path) -> dict:
     """The record of one estimator on one draw of labels."""
-    points, posterior, y, _, n_train = asked_of(run)
+    points, _, posterior, y, n_train = asked_of(run)
     known, truth = draw(y, n_train, cell.settings[0], cell.seed), np.bincount(y) / len(y)
     m = len(truth)
     if cell.model == "counting":
@@ -84,19 +90,11 @@ def estimate(cell: Cell, run: Path) -> dict:
         codes[known] = y[known]
         found = posterior.mean(0)[prevalence.naming(posterior, codes)]
     elif cell.model == "few-labels":
-        codes = np.full(len(y), -1)
-        codes[known] = y[known]
-        named = posterior[:, prevalence.naming(posterior, codes)]
-        reach = spread_of(run, tuple(known))
-        found = prevalence.few_labels(reach, known, y[known], m, np.arange(len(y)), clusters=named)
+        labels = prevalence.Labels(known, y[known], m)
+        found = prevalence.FewLabels(experts_of(run), labels, np.arange(len(y))).shares()
     else:
         found = quapy(cell.model, points, y, known, m)
     return {"run": run.name, "labels_used": len(known), "n": len(y), "prior_l1": float(np.abs(found - truth).sum())}
-
-
-@lru_cache(maxsize=1)
-def spread_of(run: Path, known: tuple[int, ...]) -> np.ndarray:
-    return prevalence.spread(asked_of(run)[3], np.array(known))
 
 
 def quapy(name: str, points: np.ndarray, y: np.ndarray, known: np.ndarray, m: int) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -18,15 +16,6 @@ def test_counting_and_wilson() -> None:
     np.testing.assert_allclose(p.counting(np.array([], int), 2), [0.5, 0.5])
     # 5 of 10: centre .5, half-width 1.96/(1 + .384) · √(.025 + .0096) = .263
     np.testing.assert_allclose(p.wilson(np.array([5, 5])), [[0.2366, 0.7634]] * 2, atol=1e-4)
-
-
-def test_adjusted_count_inverts_the_confusion() -> None:
-    rates = np.array([[0.9, 0.2], [0.1, 0.8]])
-    pi = np.array([0.3, 0.7])
-    np.testing.assert_allclose(p.adjusted_count(rates, rates @ pi), pi, atol=1e-6)
-    np.testing.assert_allclose(p.adjusted_count(rates, np.array([0.95, 0.05])), [1, 0], atol=1e-6)  # the simplex's edge
-    y = np.array([0, 0, 1, 1])
-    np.testing.assert_allclose(p.confusion_rates(np.eye(2)[[0, 1, 1, 1]], y), [[0.5, 0], [0.5, 1]])
 
 
 def bell(n: int, shares: Float, rng: np.random.Generator) -> tuple[Float, NDArray[np.int64]]:
@@ -47,99 +36,91 @@ def test_em_recovers_a_shifted_mix() -> None:
     np.testing.assert_allclose(p.em(posterior, np.array([0.5, 0.5]), weights), doubled, atol=1e-6)
 
 
-def test_calibration_finds_temperature_and_bias() -> None:
+def test_stacking_finds_temperature_and_bias() -> None:
     rng = np.random.default_rng(1)
     x, y = bell(20_000, np.array([0.5, 0.5]), rng)
-    spoilt = 4 * np.stack([-x, x], 1) + [0.8, 0]
-    a, b = p.fit_calibration(spoilt, y, np.ones(len(y)))
-    assert abs(a - 0.25) < 0.02 and abs((b[0] - b[1]) + 0.8 / 4) < 0.05
+    right, useless = np.stack([-x, x], 1), rng.normal(0, 1, (len(x), 2))
+    spoilt = np.stack([4 * right + [0.8, 0], useless])
+    a, b, nll = p._stack(spoilt, y, np.ones(len(y)), np.zeros(2), np.full(2, 0.5))
+    assert abs(a[0] - 0.25) < 0.02 and a[1] < 0.03 and abs((b[0] - b[1]) + 0.8 / 4) < 0.05
+    exact = -np.log(p.softmax(right)[np.arange(len(y)), y]).sum()
+    assert nll == pytest.approx(exact, rel=1e-3)
 
 
-def graph_set(shares: Float, n: int, rng: np.random.Generator) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Neighbours (n, 8) and classes of samples in two bells that overlap a little."""
-    from nemgan.data.neighbours import nearest
-
+def bells(shares: Float, n: int, rng: np.random.Generator) -> tuple[Float, NDArray[np.int64]]:
+    """Samples (n, 2) of bells that overlap a little, and their classes."""
     y = rng.choice(len(shares), n, p=shares)
-    x = rng.normal(0, 1, (n, 2)) + 3.2 * np.stack([y, y % 2], 1)
-    return nearest(x.astype(np.float32), 8)[0], y
+    return rng.normal(0, 1, (n, 2)) + 3.2 * np.stack([y, y % 2], 1), y
 
 
-def test_spread_is_the_power_series() -> None:
-    rng = np.random.default_rng(0)
-    neighbours, _ = graph_set(np.array([0.5, 0.5]), 30, rng)
-    w = np.zeros((30, 30))
-    for i, row in enumerate(neighbours):
-        w[i, row] = w[row, i] = 1
-    d = 1 / np.sqrt(w.sum(1))
-    exact = np.linalg.inv(np.eye(30) - 0.5 * (d[:, None] * w * d))[:, [3, 7]] * 0.5
-    np.testing.assert_allclose(p.spread(neighbours, np.array([3, 7]), alpha=0.5, steps=60), exact, atol=1e-12)
+def ten_of_each(y: NDArray[np.int64], rng: np.random.Generator, each: int = 10) -> p.Labels:
+    at = np.concatenate([rng.choice(np.flatnonzero(y == c), each, replace=False) for c in (0, 1)])
+    return p.Labels(at, y[at], 2)
 
 
 @pytest.mark.parametrize("per_class", [True, False], ids=["ten of each", "random"])
 def test_intervals_cover_and_the_estimate_beats_the_others(per_class: bool) -> None:
-    """100 repetitions: 95 % intervals cover the mix in 90–99 %, and L1 is below counting, ACC, PACC and EM."""
-    truth, covered, n_rounds = np.array([0.8, 0.2]), 0, 100
+    """60 repetitions: 95 % intervals cover the mix in 90 % or more, and L1 is below counting's and no worse than EM's."""
+    truth, covered, n_rounds, everything = np.array([0.8, 0.2]), 0, 60, np.arange(300)
     errors: dict[str, list[float]] = {}
     for seed in range(n_rounds):
         rng = np.random.default_rng(seed)
-        neighbours, y = graph_set(truth, 300, rng)
-        at = np.concatenate([rng.choice(np.flatnonzero(y == c), 10, replace=False) for c in (0, 1)])
+        x, y = bells(truth, 300, rng)
+        labels = ten_of_each(y, rng)
         if not per_class:
             at = rng.choice(300, 30, replace=False)
             while np.bincount(y[at], minlength=2).min() < 2:
                 at = rng.choice(300, 30, replace=False)
-        reach, everything = p.spread(neighbours, at), np.arange(300)
-        point = p.few_labels(reach, at, y[at], 2, everything)
-        draws = np.stack([p.few_labels(reach, at, y[at], 2, everything, each) for each in rng.spawn(60)])
+            labels = p.Labels(at, y[at], 2)
+        few = p.FewLabels([p.regression(x / x.std())], labels, everything)
+        point = few.shares()
+        draws = np.stack([few.shares(each) for each in rng.spawn(40)])
         low, high = p.interval(point, draws)[0]
         covered += int(low <= truth[0] <= high)
-        others = rivals(reach, at, y[at])
-        for name, found in {**others, "ours": point, "counting": p.counting(y[at], 2)}.items():
+        plain = p.regression(x / x.std())(labels, np.ones(len(labels.y)), everything)
+        em = p.em(p.softmax(plain), np.array([0.5, 0.5]))
+        for name, found in {"EM": em, "ours": point, "counting": p.counting(labels.y, 2)}.items():
             errors.setdefault(name, []).append(float(np.abs(found - truth).sum()))
     mean = {name: float(np.mean(values)) for name, values in errors.items()}
-    assert 90 <= covered <= 100, covered
-    assert mean["ours"] <= min(mean.values()) + 0.005, mean
-    assert mean["ours"] < 0.7 * mean["counting"], mean
+    assert 0.9 <= covered / n_rounds, covered
+    assert mean["ours"] <= mean["EM"] + 0.005 and mean["ours"] < 0.7 * mean["counting"], mean
 
 
-def test_clusters_are_used_where_they_foretell_the_labels_better() -> None:
+def test_clusters_are_believed_where_they_foretell_the_labels() -> None:
     truth, everything = np.array([0.8, 0.2]), np.arange(300)
     errors: dict[str, list[float]] = {"without": [], "good": [], "useless": []}
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        neighbours, y = graph_set(truth, 300, rng)
-        at = np.concatenate([rng.choice(np.flatnonzero(y == c), 5, replace=False) for c in (0, 1)])
-        reach = p.spread(neighbours, at)
+        x, y = bells(truth, 300, rng)
+        labels = ten_of_each(y, rng, 5)
         wrong = rng.random(300) < 0.03
         good = np.where((y == 0)[:, None] ^ wrong[:, None], [0.95, 0.05], [0.05, 0.95])
         for name, clusters in {"without": None, "good": good, "useless": rng.dirichlet([1, 1], 300)}.items():
-            found = p.few_labels(reach, at, y[at], 2, everything, clusters=clusters)
+            experts = [p.regression(x / x.std())] + ([] if clusters is None else [p.named_clusters(clusters)])
+            found = p.FewLabels(experts, labels, everything).shares()
             errors[name].append(float(np.abs(found - truth).sum()))
     mean = {name: float(np.mean(values)) for name, values in errors.items()}
     assert mean["good"] < 0.85 * mean["without"] and mean["useless"] <= mean["without"] + 0.02, mean
 
 
-def rivals(reach: Float, at: NDArray[np.int64], y: NDArray[np.int64]) -> dict[str, Float]:
-    """Adjusted counts and EM on the same spread labels, with folds for what must be held out."""
+def test_one_label_of_a_class_and_none_of_another() -> None:
+    """What cannot be held out is not; a class without labels gets (nearly) nothing, and nothing is NaN."""
+    rng = np.random.default_rng(0)
+    x, y = bells(np.array([0.5, 0.3, 0.2]), 200, rng)
+    for shown in ([0, 0, 0, 1], [0, 1], [0, 0, 1, 1]):
+        at = np.array([np.flatnonzero(y == c)[i] for i, c in enumerate(shown)])
+        few = p.FewLabels([p.regression(x / x.std())], p.Labels(at, y[at], 3), np.arange(200))
+        for found in (few.shares(), few.shares(rng)):
+            assert np.isfinite(found).all() and found.sum() == pytest.approx(1) and found[2] < 0.35
 
-    def posterior(train: Any, where: Any) -> Float:
-        votes = (y[train][:, None] == np.arange(2)) * p.balanced_weights(y[train], 2)[:, None]
-        mass = reach[where][:, train] @ votes + 1e-9
-        return np.asarray(mass / mass.sum(1, keepdims=True))
 
-    folds = np.zeros(len(y), int)
-    for c in (0, 1):
-        folds[y == c] = np.arange((y == c).sum()) % 2
-    held = np.zeros((len(y), 2))
-    for fold in (0, 1):
-        held[folds == fold] = posterior(np.flatnonzero(folds != fold), at[folds == fold])
-    found = posterior(np.arange(len(y)), np.arange(len(reach)))
-    eye = np.eye(2)
-    return {
-        "ACC": p.adjusted_count(p.confusion_rates(eye[held.argmax(1)], y), eye[found.argmax(1)].mean(0)),
-        "PACC": p.adjusted_count(p.confusion_rates(held, y), found.mean(0)),
-        "EMQ": p.em(found, np.array([0.5, 0.5])),
-    }
+def test_what_a_bootstrap_draws_does_not_depend_on_earlier_draws() -> None:
+    rng = np.random.default_rng(0)
+    x, y = bells(np.array([0.8, 0.2]), 100, rng)
+    few = p.FewLabels([p.regression(x)], ten_of_each(y, rng), np.arange(100))
+    first = few.shares(np.random.default_rng(5))
+    few.shares(np.random.default_rng(6))
+    np.testing.assert_array_equal(few.shares(np.random.default_rng(5)), first)
 
 
 def test_interval_holds_the_spread_of_restarts() -> None:

@@ -1,30 +1,36 @@
-"""How many of each: class shares of unlabelled samples from few labels, with intervals. NumPy and SciPy alone.
+"""How many of each: class shares of unlabelled samples from few labels, with intervals.
 
 Posteriors p(c | x) are learned from labels of one mix of classes; the samples in question have another, π. If a class
 looks alike in both (label shift), then
 
     counting         share of each class among the labels          right only if labels were drawn at random
-    adjusted count   q = C π, q the mean posterior, C its mean over held-out labels of each class      (ACC, PACC)
     EM               π ← mean of p(c | x) π_c / π⁰_c, normalised    Saerens, Latinne & Decaestecker 2002
     calibrated EM    the same, once held-out labels have fitted the posteriors' temperature and biases
                                                                     Alexandari, Kundaje & Shrikumar 2020
 
-Ours (``few_labels``) is calibrated EM on posteriors that spread from the labels along the samples' neighbour graph
-(Zhou et al. 2003), classes weighted alike. Spreading is linear in the labels, so that leaving each label out, and every
-draw of a bootstrap, costs one small matrix product. Where the posteriors of a clustering that saw no label foretell the
-labels better than the labels do each other, these are calibrated in their place.
+Ours (``FewLabels``) is EM on a pool of experts: the clusters, which saw no label and need but names, and a logistic
+regression on each view of the samples (h's features, its micro-modes). Their logarithms are added with weights and
+biases that fit held-out labels (stacking, Wolpert 1992; logarithmic pooling, Genest & Zidek 1986).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment, minimize
-from scipy.sparse import coo_array, diags_array
+from scipy.special import logsumexp
+from sklearn.linear_model import LogisticRegression
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-TINY = 1e-12
+TINY, FLOOR = 1e-12, -12.0
+FOLDS, PULL = 5, 10.0
+SHARPNESS = 1.5
+"""Of the pooled posteriors. Above 1 the estimate leans from EM towards counting decisions, which few labels upset less:
+where classes overlap, EM multiplies every error of the calibration (docs/notebook.md, "few labels, pooled")."""
 
 
 def counting(y: Int, n_classes: int) -> Float:
@@ -37,46 +43,13 @@ def naming(posterior: Float, codes: Int) -> Int:
     """Cluster of each class ``(M,)``, the match likeliest on the labelled samples (codes (N,), −1 = none)."""
     votes = np.zeros((posterior.shape[1], posterior.shape[1]))
     np.add.at(votes, codes[codes >= 0], posterior[codes >= 0])
+    return _matched(votes)
+
+
+def _matched(votes: Float) -> Int:
+    """Cluster of each class ``(M,)``, from the labelled samples' posteriors summed by class ``(M, M)``."""
     order = linear_sum_assignment(votes / np.maximum(votes.sum(1, keepdims=True), 1e-9), maximize=True)[1]
     return np.asarray(order, np.int64)
-
-
-def confusion_rates(posterior: Float, y: Int, smoothing: float = 0.0) -> Float:
-    """Mean posterior ``C[k, c]`` of cluster k over labelled samples of class c, ``(K, M)``; columns sum to one.
-
-    Args:
-        posterior: of held-out labelled samples ``(L, K)``; one-hot for plain counts.
-        y: their classes ``(L,)``.
-        smoothing: pseudo-samples a class that are spread evenly.
-    """
-    n_classes = int(y.max()) + 1
-    sums = np.stack([posterior[y == c].sum(0) for c in range(n_classes)], 1) + smoothing / posterior.shape[1]
-    return np.asarray(sums / np.maximum(sums.sum(0), TINY))
-
-
-def adjusted_count(rates: Float, found: Float) -> Float:
-    """π on the simplex that minimises ‖C π − q‖² (adjusted classify & count).
-
-    Args:
-        rates: C ``(K, M)`` from ``confusion_rates``.
-        found: q ``(K,)``, mean posterior (or share of decisions) over the samples in question.
-    """
-    m = rates.shape[1]
-
-    def error(pi: Float) -> tuple[float, Float]:
-        rest = rates @ pi - found
-        return float(rest @ rest), np.asarray(2 * rates.T @ rest)
-
-    solved = minimize(
-        error,
-        np.full(m, 1 / m),
-        jac=True,
-        bounds=[(0, 1)] * m,
-        constraints={"type": "eq", "fun": lambda pi: pi.sum() - 1},
-        method="SLSQP",
-    )
-    pi = np.maximum(solved.x, 0)
-    return np.asarray(pi / pi.sum())
 
 
 def em(posterior: Float, trained: Float, weights: Float | None = None, steps: int = 1000) -> Float:
@@ -101,123 +74,137 @@ def em(posterior: Float, trained: Float, weights: Float | None = None, steps: in
     return pi
 
 
-def balanced_weights(y: Int, n_classes: int) -> Float:
-    """Weight of each label ``(L,)`` that makes all classes present count alike; the mean is one."""
-    counts = np.bincount(y, minlength=n_classes)
-    return np.asarray(len(y) / (np.maximum(counts[y], 1) * max((counts > 0).sum(), 1)))
-
-
-def fit_calibration(logits: Float, y: Int, weights: Float, ridge: float = 3.0) -> tuple[float, Float]:
-    """Temperature and biases (a, b) that make softmax(a · logits + b) fit held-out labels (Alexandari et al. 2020).
-
-    Args:
-        logits: log-posteriors of held-out labelled samples ``(L, M)``.
-        weights: of the labels ``(L,)``.
-        ridge: pull of log a and b towards 0, in labels: few labels change little.
-    """
-    m = logits.shape[1]
-
-    def loss(theta: Float) -> tuple[float, Float]:
-        a, b = np.exp(theta[0]), theta[1:]
-        p = softmax(a * logits + b)
-        nll = -(weights * np.log(np.maximum(p[np.arange(len(y)), y], TINY))).sum()
-        rest = p.copy()
-        rest[np.arange(len(y)), y] -= 1
-        rest *= weights[:, None]
-        grad = np.concatenate([[a * (rest * logits).sum()], rest.sum(0)]) + ridge * theta
-        return float(nll + 0.5 * ridge * (theta @ theta)), grad
-
-    found = minimize(loss, np.zeros(m + 1), jac=True, method="L-BFGS-B", bounds=[(-3, 3)] + [(-5, 5)] * m).x
-    return float(np.exp(found[0])), np.asarray(found[1:])
-
-
 def softmax(logits: Float) -> Float:
     """Rows that sum to one ``(N, M)``."""
     shifted = np.exp(logits - logits.max(1, keepdims=True))
     return np.asarray(shifted / shifted.sum(1, keepdims=True))
 
 
-def spread(neighbours: Int, labelled: Int, alpha: float = 0.95, steps: int = 40) -> Float:
-    """How much of each label reaches each sample, ``(N, L)``: Σ_t (1 − α) αᵗ Wᵗ at the labelled positions.
+@dataclass(frozen=True)
+class Labels:
+    """Positions of the labelled samples ``(L,)``, their classes ``(L,)``, and how many classes there are."""
+
+    at: Int
+    y: Int
+    n_classes: int
+
+    def log_shares(self, weights: Float) -> Float:
+        """Of the classes ``(M,)``; of one without a label, as of half a label."""
+        counts = np.bincount(self.y, weights, self.n_classes)
+        return np.asarray(np.log(np.maximum(counts, 0.5) / len(self.y)))
+
+
+Expert = Callable[[Labels, Float, Int], Float]
+"""Learns from labels and their weights ``(L,)``, and tells of the samples at the positions ``(n,)`` the log-likelihoods of
+the classes ``(n, M)``, up to a number a sample."""
+
+
+def named_clusters(posterior: Float) -> Expert:
+    """The expert of a clustering ``(N, M)`` that saw no label: labels only tell which cluster is which class."""
+    even = np.log(np.maximum(posterior, 1e-4) / np.maximum(posterior.mean(0), 1e-4))
+
+    def logits(labels: Labels, weights: Float, where: Int) -> Float:
+        votes = np.zeros((labels.n_classes, posterior.shape[1]))
+        np.add.at(votes, labels.y, posterior[labels.at] * weights[:, None])
+        return np.asarray(even[where][:, _matched(votes)])
+
+    return logits
+
+
+def regression(points: NDArray[np.floating], strength: float = 10.0) -> Expert:
+    """The expert of a logistic regression on ``points`` (N, F), of the scale of one; ``strength`` is scikit-learn's C."""
+
+    def logits(labels: Labels, weights: Float, where: Int) -> Float:
+        seen, found = np.unique(labels.y[weights > 0]), np.full((len(where), labels.n_classes), FLOOR)
+        if len(seen) > 1:
+            model = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+            model.fit(points[labels.at], labels.y, weights)
+            found[:, model.classes_] = model.predict_log_proba(points[where])
+        elif len(seen):
+            found[:, seen] = 0
+        found -= labels.log_shares(weights)
+        return np.asarray(np.maximum(found - logsumexp(found, 1, keepdims=True), FLOOR))
+
+    return logits
+
+
+class FewLabels:
+    """Class shares from few labels.
 
     Args:
-        neighbours: nearest others of each sample ``(N, k)``; W is their graph, symmetric and normalised by degree.
-        labelled: positions of the labels ``(L,)``.
-    """
-    n, k = neighbours.shape
-    rows = np.repeat(np.arange(n), k)
-    graph = coo_array((np.ones(n * k), (rows, neighbours.ravel())), (n, n)).tocsr()
-    graph = graph.maximum(graph.T)
-    degree = diags_array(1 / np.sqrt(np.maximum(graph.sum(1), TINY)))
-    walk = (degree @ graph @ degree).tocsr()
-    start = np.zeros((n, len(labelled)))
-    start[labelled, np.arange(len(labelled))] = 1 - alpha
-    reached = start
-    for _ in range(steps):
-        reached = alpha * (walk @ reached) + start
-    return np.asarray(reached)
-
-
-def few_labels(
-    reach: Float,
-    labelled: Int,
-    y: Int,
-    n_classes: int,
-    among: Int,
-    rng: np.random.Generator | None = None,
-    clusters: Float | None = None,
-) -> Float:
-    """Class shares ``(M,)`` of the samples ``among``, from labels that spread along the neighbour graph.
-
-    Args:
-        reach: of the labels, from ``spread`` ``(N, L)``.
-        labelled, y: positions and classes of the labels ``(L,)``.
+        experts: each is asked for the labelled samples as if their labels were hidden, in ``FOLDS`` parts.
+        labels: the labels, at least two.
         among: positions of the samples whose shares are wanted ``(n,)``.
-        rng: draw labels (within each class) and samples anew, for a bootstrap.
-        clusters: posterior of a clustering that saw no label ``(N, M)``, columns in the order of the classes. It is
-            used where it gives held-out labels the higher likelihood.
     """
-    counts = np.bincount(y, minlength=n_classes)
-    times, w = np.ones(len(y)), None
-    if rng is not None:
-        w = rng.standard_exponential(len(among))
-        for c in np.flatnonzero(counts):
-            at = np.flatnonzero(y == c)
-            times[at] = rng.multinomial(len(at), np.full(len(at), 1 / len(at)))
-    votes = (y[:, None] == np.arange(n_classes)) * (times / np.maximum(counts[y], 1))[:, None]
-    floor = 1e-4 * float((reach @ votes).mean()) + TINY
 
-    def logits(mass: Float) -> Float:
-        return np.asarray(np.log(mass + floor) - np.log((mass + floor).sum(1, keepdims=True)))
+    def __init__(self, experts: Sequence[Expert], labels: Labels, among: Int) -> None:
+        self.experts, self.labels, self.among = experts, labels, among
+        y, once = labels.y, np.ones(len(labels.y))
+        turn = np.zeros(len(y), np.int64)  # of each label among those of its class: a fold has its share of each
+        for c in range(labels.n_classes):
+            turn[y == c] = np.arange((y == c).sum())
+        fold = turn % FOLDS
+        self.held_out = np.zeros((len(experts), len(y), labels.n_classes))
+        for out in range(min(FOLDS, int(turn.max()) + 1)):
+            rest = Labels(labels.at[fold != out], y[fold != out], labels.n_classes)
+            if len(rest.y):
+                for j, expert in enumerate(experts):
+                    self.held_out[j, fold == out] = expert(rest, once[: len(rest.y)], labels.at[fold == out])
+        self.usable = np.bincount(y, minlength=labels.n_classes)[y] > 1  # another of its class is left to learn from
 
-    own = reach[labelled]
-    others = own - np.diag(np.diag(own))
-    left = np.maximum(counts[y] - 1, 1) / np.maximum(counts[y], 1)  # a class that loses a label keeps its weight
-    held_out = others @ votes
-    held_out[np.arange(len(y)), y] /= left
-    usable = (counts[y] > 1) & (times > 0)
-    weights = times * balanced_weights(y, n_classes)
-    found = [_calibrated(logits(held_out), logits(reach[among] @ votes), y, weights, usable)]
-    if clusters is not None:
-        even = np.log(np.maximum(clusters, 1e-4) / np.maximum(clusters.mean(0), 1e-4))
-        found.append(_calibrated(even[labelled], even[among], y, weights, usable if usable.any() else times > 0))
-    _, posterior = min(found, key=lambda each: each[0])
-    return em(posterior, np.full(n_classes, 1 / n_classes), w)
+    def shares(self, rng: np.random.Generator | None = None) -> Float:
+        """Estimated shares ``(M,)``; with ``rng``, labels (within each class) and samples are drawn anew: a bootstrap."""
+        labels, m = self.labels, self.labels.n_classes
+        times, weights = np.ones(len(labels.y)), None
+        if rng is not None:
+            weights = rng.standard_exponential(len(self.among))
+            for c in range(m):
+                at = np.flatnonzero(labels.y == c)
+                times[at] = rng.multinomial(len(at), np.full(len(at), 1 / max(len(at), 1))) if len(at) else 1
+        scale, bias = self._pool(times)
+        logits = sum(a * expert(labels, times, self.among) for a, expert in zip(scale, self.experts, strict=True))
+        return em(softmax(SHARPNESS * (logits + bias)), np.full(m, 1 / m), weights)
+
+    def _pool(self, times: Float) -> tuple[Float, Float]:
+        """Weights of the experts and biases of the classes that fit the held-out labels."""
+        y, held = self.labels.y[self.usable], self.held_out[:, self.usable]
+        offset, times = self.labels.log_shares(times), times[self.usable]
+        even = np.full(len(self.experts), 1 / len(self.experts))
+        if not times.sum():
+            return even, np.zeros(self.labels.n_classes)
+        losses = [_stack(held[j : j + 1], y, times, offset, np.ones(1))[2] for j in range(len(self.experts))]
+        likelihood = np.exp(min(losses) - np.array(losses))
+        scale, bias, _ = _stack(held, y, times, offset, likelihood / likelihood.sum())
+        return scale, bias
 
 
-def _calibrated(
-    held_out: Float, wanted: Float, y: Int, weights: Float, usable: NDArray[np.bool_]
-) -> tuple[float, Float]:
-    """Mean negative log-likelihood of the ``usable`` labels by their held-out logits, and the posteriors of ``wanted``.
+def _stack(held_out: Float, y: Int, weights: Float, offset: Float, around: Float) -> tuple[Float, Float, float]:
+    """Weights a ≥ 0 and biases b that make softmax(Σ aⱼ Eⱼ + b + offset) fit labels, and its negative log-likelihood.
 
-    Both are calibrated on these labels; without any, the likelihood is that of a guess.
+    Args:
+        held_out: log-likelihoods of the classes by each expert, for labelled samples ``(J, L, M)``.
+        y, weights: of the labels ``(L,)``.
+        offset: log-shares of the classes among the labels ``(M,)``.
+        around: weights ``(J,)`` to which few labels pull a, as they pull b to 0, with the force of ``PULL`` labels.
     """
-    if not usable.any():
-        return float(np.log(held_out.shape[1])), softmax(wanted)
-    scale, bias = fit_calibration(held_out[usable], y[usable], weights[usable])
-    right = softmax(scale * held_out[usable] + bias)[np.arange(int(usable.sum())), y[usable]]
-    loss = -np.average(np.log(np.maximum(right, TINY)), weights=weights[usable])
-    return float(loss), softmax(scale * wanted + bias)
+    experts, rows = len(held_out), np.arange(len(y))
+    start = np.concatenate([around, np.zeros(held_out.shape[2])])
+
+    def fit(theta: Float) -> tuple[float, Float]:
+        p = softmax(np.tensordot(theta[:experts], held_out, 1) + theta[experts:] + offset)
+        nll = -float(weights @ np.log(np.maximum(p[rows, y], TINY)))
+        p[rows, y] -= 1
+        p *= weights[:, None]
+        return nll, np.concatenate([(held_out * p).sum((1, 2)), p.sum(0)])
+
+    def loss(theta: Float) -> tuple[float, Float]:
+        nll, slope = fit(theta)
+        rest = theta - start
+        return nll + PULL / 2 * float(rest @ rest), slope + PULL * rest
+
+    bounds = [(0, 5)] * experts + [(-5, 5)] * held_out.shape[2]
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
+    return found[:experts], found[experts:], fit(found)[0]
 
 
 def data_bootstrap(values: Float, times: int, rng: np.random.Generator) -> Float:

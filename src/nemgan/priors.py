@@ -5,9 +5,8 @@
 >>> found.masses, found.interval  # doctest: +SKIP
 
 No label reaches the networks: several clusterings are learned from the samples alone. Their connectedness gives the
-zero-label estimate (mean posterior of each cluster, the minimiser of Eq. 5). Few labels then spread along the
-neighbour graph in the networks' features, so that each can be judged as if it had been hidden, or calibrate the
-clusters, where these foretell labels better (``nemgan.prevalence``).
+zero-label estimate (mean posterior of each cluster, the minimiser of Eq. 5). Few labels then name the clusters and
+train regressions on what the networks see; held-out labels decide how much to believe each (``nemgan.prevalence``).
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ from nemgan.data import catalog
 from nemgan.data.columns import Columns
 from nemgan.data.files import Found, Reading, find
 from nemgan.data.labels import read_labels
-from nemgan.data.neighbours import nearest
+from nemgan.data.neighbours import project
 from nemgan.errors import ConfigError
 from nemgan.estimators.clusterer import NEMGANClusterer
-from nemgan.estimators.fitting import ask
+from nemgan.estimators.fitting import Question, ask
 from nemgan.estimators.labels import encode
 from nemgan.seeding import derive, numpy_generator
 from nemgan.storage import plain
@@ -39,8 +38,9 @@ from nemgan.storage import plain
 Array = NDArray[Any]
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
-MOST = 20_000
-"""Samples among which labels spread; of more, a random draw, whose own error the intervals then hold."""
+MOST, DIMS = 20_000, 50
+"""Samples whose shares few labels tell; of more, a random draw, whose own error the intervals then hold. Principal
+components of their features."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Prevalence:
         masses, interval: the best estimate at hand ``(M,)``: from the few labels, else from none.
         zero_labels: from connectedness alone. Where there are as many clusters as classes, labels say which is which
             and nothing else; otherwise by cluster, from the largest, with a length of its own.
-        few_labels: from labels spread among the samples, corrected for their mix; None without labels.
+        few_labels: from labels, clusters and features together, corrected for the labels' mix; None without labels.
         counting: share of each class among the labels themselves, with Wilson's intervals, which hold only for labels
             drawn at random; None without labels.
         n_samples, n_labels: how many were used; level: of the intervals.
@@ -201,9 +201,15 @@ def _named(zero: Shares, posterior: Float, codes: Int) -> Shares:
     return Shares(zero.masses[order], zero.interval[order])
 
 
-def graph(features: NDArray[np.float32]) -> Int:
-    """The neighbours along which labels spread, ``(N, k)``; of few samples more would reach into other kinds."""
-    return nearest(features, min(10, max(5, len(features) // 40)))[0]
+def experts_on(features: Array, modes: Float, clusters: Float | None) -> list[prevalence.Expert]:
+    """What few labels are learned with, of samples in h: its features (N, F), micro-modes (N, K) and clusters (N, M)."""
+    spread = features.std(0)
+    points = project(((features - features.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32), DIMS)
+    logits = np.log(np.maximum(modes, 1e-4))
+    logits -= logits.mean(1, keepdims=True)
+    found = [prevalence.regression(points / max(points.std(0).max(), 1e-9))]
+    found.append(prevalence.regression(logits / max(logits.std(), 1e-9), 1.0))
+    return found if clusters is None else [prevalence.named_clusters(clusters), *found]
 
 
 def _few(
@@ -219,37 +225,30 @@ def _few(
     """The few-label estimate: mean over restarts, interval from draws of labels and samples in all of them."""
     rng = numpy_generator(seed, "priors", "labels")
     known = np.flatnonzero(codes >= 0)
+    rest = np.flatnonzero(codes < 0) if other is None else np.arange(len(other))  # type: ignore[arg-type]
+    keep = rest if len(rest) <= MOST else rng.choice(rest, MOST, replace=False)
+    among = np.arange(len(known) + len(keep))
+    if other is not None or len(keep) < len(rest):  # labelled samples do not stand for their share
+        among = among[len(known) :]
+    labels = prevalence.Labels(np.arange(len(known)), codes[known], n_classes)
     points, draws = [], []
     for fit in fits:
-        features, posterior = _features(fit, X), fit.predict_proba(X)
-        if other is None:
-            rest = np.flatnonzero(codes < 0)
-            spare = max(MOST - len(known), 1)
-            keep = rest if len(rest) <= spare else rng.choice(rest, spare, replace=False)
-            shown = np.concatenate([known, keep])
-            nodes, clusters, among = features[shown], posterior[shown], np.arange(len(shown))
-            if len(keep) < len(rest):  # a draw: labelled samples no longer stand for their share
-                among = among[len(known) :]
-        else:
-            target = _features(fit, other)
-            keep = np.arange(len(target)) if len(target) <= MOST else rng.choice(len(target), MOST, replace=False)
-            nodes, among = np.concatenate([features[known], target[keep]]), len(known) + np.arange(len(keep))
-            clusters = np.concatenate([posterior[known], fit.predict_proba(other)[keep]])
-        at = np.arange(len(known))
-        reach = prevalence.spread(graph(nodes), at)
-        y = codes[known]
-        named = clusters[:, prevalence.naming(posterior, codes)] if posterior.shape[1] == n_classes else None
-        points.append(prevalence.few_labels(reach, at, y, n_classes, among, None, named))
-        each = max(times // len(fits), 20)
-        draws += [prevalence.few_labels(reach, at, y, n_classes, among, draw, named) for draw in rng.spawn(each)]
+        of = {
+            what: np.concatenate([own[known], own[keep] if other is None else _asked(fit, other, what)[keep]])
+            for what in ("features", "mode_posterior", "posterior")
+            for own in [_asked(fit, X, what)]
+        }
+        clusters = of["posterior"] if fit.n_clusters == n_classes else None
+        few = prevalence.FewLabels(experts_on(of["features"], of["mode_posterior"], clusters), labels, among)
+        points.append(few.shares())
+        draws += [few.shares(draw) for draw in rng.spawn(max(times // len(fits), 20))]
     mean = np.mean(points, 0)
     return Shares(mean, prevalence.interval(mean, np.stack(draws), level))
 
 
-def _features(fit: NEMGANClusterer, X: ArrayLike) -> NDArray[np.float32]:
-    """Features of samples in h, ``(N, F)``."""
-    found = ask(fit.model_, fit._layout.to_model(fit._validate(X)), "features")
-    return np.asarray(found, np.float32)
+def _asked(fit: NEMGANClusterer, X: ArrayLike, what: Question) -> Float:
+    """What a fitted model says of samples, ``(N, …)``."""
+    return ask(fit.model_, fit._layout.to_model(fit._validate(X)), what)
 
 
 def priors_of(

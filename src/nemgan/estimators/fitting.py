@@ -23,6 +23,7 @@ from nemgan.training.runtime import pick_device
 Array = NDArray[Any]
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
+Question = Literal["posterior", "mode_posterior", "invert", "features"]
 
 
 def fit_model(
@@ -41,7 +42,7 @@ def fit_model(
     return model
 
 
-def ask(model: Model, x: Array, what: Literal["posterior", "invert", "features"], batch: int = 1024) -> Float:
+def ask(model: Model, x: Array, what: Question, batch: int = 1024) -> Float:
     """``model.what`` of samples ``x`` as ``Layout.to_model`` gives them, ``(N, …)`` float64.
 
     Vectors go through the model in double precision, so that a sample's answer does not depend on its company.

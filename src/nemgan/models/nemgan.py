@@ -124,8 +124,13 @@ class NEMGAN(Model):
         inside = self.groups == torch.arange(self.n_clusters, device=logits.device)[:, None]
         return logits[:, None].masked_fill(~inside, -torch.inf).logsumexp(2)
 
+    def mode_posterior(self, x: Tensor) -> Tensor:
+        """Probability of each latent mode (n, K), of samples ``x``."""
+        found: Tensor = self.inverter.logits(x).softmax(1)
+        return found
+
     def posterior(self, x: Tensor) -> Tensor:
-        return self.merged(self.inverter.logits(x).softmax(1))
+        return self.merged(self.mode_posterior(x))
 
     def features(self, x: Tensor) -> Tensor:
         return self.inverter.features(x)
