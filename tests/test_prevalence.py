@@ -60,7 +60,7 @@ def ten_of_each(y: NDArray[np.int64], rng: np.random.Generator, each: int = 10) 
 
 @pytest.mark.parametrize("per_class", [True, False], ids=["ten of each", "random"])
 def test_intervals_cover_and_the_estimate_beats_the_others(per_class: bool) -> None:
-    """60 repetitions: 95 % intervals cover the mix in 90 % or more, and L1 is below counting's and no worse than EM's."""
+    """60 repetitions: 95 % intervals cover the mix in 90 % or more; L1 is below counting's, no worse than EM's."""
     truth, covered, n_rounds, everything = np.array([0.8, 0.2]), 0, 60, np.arange(300)
     errors: dict[str, list[float]] = {}
     for seed in range(n_rounds):
@@ -82,7 +82,7 @@ def test_intervals_cover_and_the_estimate_beats_the_others(per_class: bool) -> N
         for name, found in {"EM": em, "ours": point, "counting": p.counting(labels.y, 2)}.items():
             errors.setdefault(name, []).append(float(np.abs(found - truth).sum()))
     mean = {name: float(np.mean(values)) for name, values in errors.items()}
-    assert 0.9 <= covered / n_rounds, covered
+    assert covered / n_rounds >= 0.9, covered
     assert mean["ours"] <= mean["EM"] + 0.005 and mean["ours"] < 0.7 * mean["counting"], mean
 
 

@@ -95,8 +95,8 @@ class Labels:
 
 
 Expert = Callable[[Labels, Float, Int], Float]
-"""Learns from labels and their weights ``(L,)``, and tells of the samples at the positions ``(n,)`` the log-likelihoods of
-the classes ``(n, M)``, up to a number a sample."""
+"""Learns from labels and their weights ``(L,)``; tells how likely each class makes the samples at the
+positions ``(n,)``: logarithms ``(n, M)``, up to a number a sample."""
 
 
 def named_clusters(posterior: Float) -> Expert:
@@ -112,7 +112,7 @@ def named_clusters(posterior: Float) -> Expert:
 
 
 def regression(points: NDArray[np.floating], strength: float = 10.0) -> Expert:
-    """The expert of a logistic regression on ``points`` (N, F), of the scale of one; ``strength`` is scikit-learn's C."""
+    """The expert of a logistic regression on ``points`` (N, F), of unit scale; ``strength`` is scikit-learn's C."""
 
     def logits(labels: Labels, weights: Float, where: Int) -> Float:
         seen, found = np.unique(labels.y[weights > 0]), np.full((len(where), labels.n_classes), FLOOR)
@@ -153,7 +153,7 @@ class FewLabels:
         self.usable = np.bincount(y, minlength=labels.n_classes)[y] > 1  # another of its class is left to learn from
 
     def shares(self, rng: np.random.Generator | None = None) -> Float:
-        """Estimated shares ``(M,)``; with ``rng``, labels (within each class) and samples are drawn anew: a bootstrap."""
+        """Estimated shares ``(M,)``; with ``rng``, of labels (within classes) and samples drawn anew: a bootstrap."""
         labels, m = self.labels, self.labels.n_classes
         times, weights = np.ones(len(labels.y)), None
         if rng is not None:

@@ -202,7 +202,7 @@ def _named(zero: Shares, posterior: Float, codes: Int) -> Shares:
 
 
 def experts_on(features: Array, modes: Float, clusters: Float | None) -> list[prevalence.Expert]:
-    """What few labels are learned with, of samples in h: its features (N, F), micro-modes (N, K) and clusters (N, M)."""
+    """What few labels are learned with: h's features (N, F), its micro-modes (N, K), and its clusters (N, M)."""
     spread = features.std(0)
     points = project(((features - features.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32), DIMS)
     logits = np.log(np.maximum(modes, 1e-4))
