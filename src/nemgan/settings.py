@@ -105,6 +105,9 @@ class GanConfig(Section):
     """λ of the gradient penalty (wgan-gp) or γ of R1 (logistic)."""
     joint: bool = True
     """The critic sees (x, mode) pairs, so each mode is matched on its own; off, it sees x alone."""
+    augment: Weight = 0.0
+    """Strength of the changes of real samples before the critic sees them: generated ones then turn and shift as much.
+    For over-sampling: from twenty images alone little else than these can be learned."""
     even: Fraction = 0.0
     """How evenly clusters are drawn in training, real and generated alike: 0 by their masses, 1 all alike."""
     inversion: Weight = 1.0

@@ -21,13 +21,17 @@ Array = NDArray[Any]
 
 OURS = ("random_state", "n_clusters", "priors", "preset", "max_steps", "settings", "image_shape", "device")
 """Parameters that the clusterer checks."""
+AUGMENT = 1.0
+"""Changes of images from which new ones are learned: ones that do not change what they show (``data.augment``)."""
 
 
 class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
     """Balances classes, or clusters that it finds itself, with newly generated samples.
 
     Every new sample comes straight from its class's own modes, so that a rare class costs no more than a common one;
-    none is drawn and thrown away. The given samples come first in the result, unchanged and in their order.
+    none is drawn and thrown away. The given samples come first in the result, unchanged and in their order. New images
+    are learned from turned, shifted and thickened copies of the given ones, so that a class of twenty images becomes
+    more than those twenty again; ``settings={"gan.augment": 0}`` learns from the images as they are.
 
     Args:
         sampling_strategy: how many of which, as everywhere in imbalanced-learn: a word (``"auto"`` makes all classes
@@ -85,7 +89,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         given: Any = np.asarray(X) if images else X
         found = None
         if y is None:
-            found = self._clusterer(n_clusters=self.n_clusters, priors=self.priors).fit(given)
+            found = self._clusterer(images, n_clusters=self.n_clusters, priors=self.priors).fit(given)
             y = found.labels_
         shape = given.shape[1:] if images else None
         rows = given.reshape(len(given), -1) if images else given
@@ -115,7 +119,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         clusterer = self._found
         if clusterer is None:
             shares = np.bincount(codes) / len(codes)
-            clusterer = self._clusterer(n_clusters=len(classes), priors=shares).fit(samples, codes)
+            clusterer = self._clusterer(self._shape is not None, n_clusters=len(classes), priors=shares).fit(samples, codes)
             cluster_of = {label: k for k, label in enumerate(classes.tolist())}
         else:
             cluster_of = {label: label for label in classes.tolist()}
@@ -129,11 +133,12 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
             labels.append(np.full(n, label, y.dtype))
         return np.concatenate(parts), np.concatenate(labels)
 
-    def _clusterer(self, **more: Any) -> NEMGANClusterer:
+    def _clusterer(self, images: bool, **more: Any) -> NEMGANClusterer:
+        own = {"gan.augment": AUGMENT} if images or self.image_shape is not None else {}
         return NEMGANClusterer(
             preset=self.preset,
             max_steps=self.max_steps,
-            settings=self.settings,
+            settings={**own, **(self.settings or {})},
             image_shape=self.image_shape,
             device=self.device,
             random_state=self.random_state,

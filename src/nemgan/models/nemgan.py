@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from nemgan.data.augment import fitting
 from nemgan.data.pool import Pool
 from nemgan.errors import ConfigError
 from nemgan.latent import AdditiveLatent
@@ -169,6 +170,7 @@ class Adversary:
         self.model, self.pool, self.connection = model, pool, connection
         self.gan = model.settings.gan
         self.frozen = connection is not None and not self.gan.train_inverter
+        self.augment = fitting(pool.x[:5000].cpu().numpy(), self.gan.augment) if self.gan.augment else None
         self._real_modes: Tensor | None = None
         self._chances: Tensor | None = None
 
@@ -204,6 +206,8 @@ class Adversary:
         else:
             i = self.pool.draw(self.gan.batch, rng)
         x = model.encode(self.pool.x[i])
+        if self.augment is not None:
+            x = self.augment(x, rng)
         if not model.joint:
             return x, None
         mode = self._real_modes[i] if self._real_modes is not None else self.modes_of(x).argmax(1)
