@@ -85,6 +85,22 @@ def test_images(layout: str) -> None:
     assert np.bincount(y_all).tolist() == [18, 18]
 
 
+@pytest.mark.parametrize(("settings", "strength"), [(None, 1.0), ({"gan.augment": 0}, 0.0)])
+def test_images_are_learned_from_changed_copies_unless_told_otherwise(settings: Any, strength: float) -> None:
+    pytest.importorskip("imblearn")
+    from nemgan.estimators import NEMGANOverSampler
+
+    x = np.random.default_rng(0).integers(0, 255, (24, 8, 8), dtype=np.uint8)
+    y = np.repeat([0, 1], [16, 8])
+    for given, extra, wanted in ((x, {}, strength), (x.reshape(24, 64), {"image_shape": (8, 8)}, strength)):
+        sampler = NEMGANOverSampler(settings=settings, **extra, **QUICK)
+        sampler.fit_resample(given, y)
+        assert sampler.clusterer_._config.gan.augment == wanted
+    table = NEMGANOverSampler(**QUICK)
+    table.fit_resample(x.reshape(24, 64).astype(np.float32), y)
+    assert table.clusterer_._config.gan.augment == 0
+
+
 def test_balances_clusters_it_finds() -> None:
     pytest.importorskip("imblearn")
     from nemgan.estimators import NEMGANOverSampler

@@ -11,7 +11,7 @@ from nemgan.data.pool import Pool
 from nemgan.errors import ConfigError
 from nemgan.experiments.config import build
 from nemgan.models import catalog
-from nemgan.models.nemgan import NEMGAN
+from nemgan.models.nemgan import NEMGAN, Adversary
 from nemgan.seeding import torch_generator
 from nemgan.training.loop import Hook, train
 
@@ -112,6 +112,22 @@ def test_known_masses_name_the_clusters():
     train(model, Pool.of(data), seed=0)
     assert table(model, data.x, y).argmax(1).tolist() == [1, 2, 0]
     assert model.masses().numpy() == pytest.approx(MASSES[[2, 0, 1]], abs=1e-3)
+
+
+def test_the_critic_is_shown_changed_copies_under_their_own_modes():
+    x = np.random.default_rng(0).integers(0, 255, (40, 1, 16, 16), dtype=np.uint8)
+    pool = Pool.of(Dataset(x, np.full(40, -1), ("a", "b"), "noise"))
+    seen = {}
+    for strength in (0.0, 1.0):
+        model = make({"gan.augment": strength, "gan.batch": 16}, (1, 16, 16), 2)
+        adversary = Adversary(model, pool, None)
+        adversary._real_modes = torch.arange(40) % model.n_modes
+        adversary.frozen = True
+        seen[strength] = adversary.real(torch_generator(0, "real"))
+    (plain, plain_modes), (changed, changed_modes) = seen[0.0], seen[1.0]
+    assert torch.equal(plain_modes, changed_modes) and plain.shape == changed.shape
+    assert all((a != b).float().mean() > 0.5 for a, b in zip(plain, changed, strict=True))
+    assert any(torch.equal(plain[0], model.encode(row)) for row in pool.x)
 
 
 def test_two_trainings_of_one_seed_are_equal_and_of_another_are_not():

@@ -119,7 +119,9 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         clusterer = self._found
         if clusterer is None:
             shares = np.bincount(codes) / len(codes)
-            clusterer = self._clusterer(self._shape is not None, n_clusters=len(classes), priors=shares).fit(samples, codes)
+            clusterer = self._clusterer(self._shape is not None, n_clusters=len(classes), priors=shares).fit(
+                samples, codes
+            )
             cluster_of = {label: k for k, label in enumerate(classes.tolist())}
         else:
             cluster_of = {label: label for label in classes.tolist()}
