@@ -75,7 +75,7 @@ def test_intervals_cover_and_the_estimate_beats_the_others(per_class: bool) -> N
         few = p.FewLabels([p.regression(x / x.std())], labels, everything)
         point = few.shares()
         draws = np.stack([few.shares(each) for each in rng.spawn(40)])
-        low, high = p.interval(point, draws)[0]
+        low, high = p.interval(point, draws, factor=p.stretch(labels.y))[0]
         covered += int(low <= truth[0] <= high)
         plain = p.regression(x / x.std())(labels, np.ones(len(labels.y)), everything)
         em = p.em(p.softmax(plain), np.array([0.5, 0.5]))

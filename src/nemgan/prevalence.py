@@ -22,15 +22,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment, minimize
 from scipy.special import logsumexp
+from scipy.stats import norm
+from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 TINY, FLOOR = 1e-12, -12.0
 FOLDS, PULL = 5, 10.0
-SHARPNESS = 1.5
-"""Of the pooled posteriors. Above 1 the estimate leans from EM towards counting decisions, which few labels upset less:
-where classes overlap, EM multiplies every error of the calibration (docs/notebook.md, "few labels, pooled")."""
 
 
 def counting(y: Int, n_classes: int) -> Float:
@@ -128,6 +127,15 @@ def regression(points: NDArray[np.floating], strength: float = 10.0) -> Expert:
     return logits
 
 
+def sharpness(n_labels: int) -> float:
+    """Factor on the pooled logits. Above 1 the estimate leans from EM towards counting decisions.
+
+    EM is right of exact posteriors; where classes overlap it multiplies every error of a calibration, which falls with
+    the root of the number of labels. The constant: docs/notebook.md, "few labels, pooled".
+    """
+    return 1 + 6 / float(np.sqrt(n_labels))
+
+
 class FewLabels:
     """Class shares from few labels.
 
@@ -163,7 +171,7 @@ class FewLabels:
                 times[at] = rng.multinomial(len(at), np.full(len(at), 1 / max(len(at), 1))) if len(at) else 1
         scale, bias = self._pool(times)
         logits = sum(a * expert(labels, times, self.among) for a, expert in zip(scale, self.experts, strict=True))
-        return em(softmax(SHARPNESS * (logits + bias)), np.full(m, 1 / m), weights)
+        return em(softmax(sharpness(len(labels.y)) * (logits + bias)), np.full(m, 1 / m), weights)
 
     def _pool(self, times: Float) -> tuple[Float, Float]:
         """Weights of the experts and biases of the classes that fit the held-out labels."""
@@ -216,15 +224,28 @@ def data_bootstrap(values: Float, times: int, rng: np.random.Generator) -> Float
     return draws
 
 
-def interval(point: Float, draws: Float, level: float = 0.95, spread: Float | None = None) -> Float:
+def stretch(y: Int, level: float = 0.95) -> float:
+    """Student's quantile over the normal one for the labels of the rarest class: few vary less when drawn anew.
+
+    The degrees of freedom are that class's labels less one, and at least four.
+    """
+    counts = np.bincount(y)
+    freedom = max(int(counts[counts > 0].min()) - 1, 4)
+    return float(student.ppf(0.5 + level / 2, freedom) / norm.ppf(0.5 + level / 2))
+
+
+def interval(
+    point: Float, draws: Float, level: float = 0.95, spread: Float | None = None, factor: float = 1.0
+) -> Float:
     """Interval ``(M, 2)`` around ``point`` (M,) from bootstrap ``draws`` (B, M), within [0, 1].
 
-    Half-widths are those of the draws' quantiles around their median. ``spread`` (M,) is a further standard deviation,
-    such as that between restarts, added in quadrature.
+    Half-widths are those of the draws' quantiles around their median, times ``factor``. ``spread`` (M,) is a further
+    standard deviation, such as that between restarts, added in quadrature.
     """
     low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
     more = 0.0 if spread is None else (1.96 * spread) ** 2
-    down, up = np.sqrt((middle - low) ** 2 + more), np.sqrt((high - middle) ** 2 + more)
+    low, high = factor * (middle - low), factor * (high - middle)
+    down, up = np.sqrt(low**2 + more), np.sqrt(high**2 + more)
     return np.asarray(np.clip(np.stack([point - down, point + up], 1), 0, 1))
 
 

@@ -243,7 +243,8 @@ def _few(
         points.append(few.shares())
         draws += [few.shares(draw) for draw in rng.spawn(max(times // len(fits), 20))]
     mean = np.mean(points, 0)
-    return Shares(mean, prevalence.interval(mean, np.stack(draws), level))
+    factor = prevalence.stretch(codes[known], level)
+    return Shares(mean, prevalence.interval(mean, np.stack(draws), level, factor=factor))
 
 
 def _asked(fit: NEMGANClusterer, X: ArrayLike, what: Question) -> Float:
