@@ -101,20 +101,6 @@ def test_images_are_learned_from_changed_copies_unless_told_otherwise(settings: 
     assert table.clusterer_._config.gan.augment == 0
 
 
-def test_tones_become_as_frequent_as_in_the_real_images() -> None:
-    pytest.importorskip("imblearn")
-    from nemgan.estimators.oversampler import toned
-
-    rng = np.random.default_rng(0)
-    real = np.where(rng.random((50, 9)) < 0.8, 0, 255).astype(np.uint8)
-    made = np.where(rng.random((40, 9)) < 0.75, rng.integers(0, 6, (40, 9)), rng.integers(100, 240, (40, 9)))
-    found = toned(made.astype(np.uint8), real)
-    assert set(np.unique(found)) == {0, 255} and found.dtype == np.uint8 and found.shape == made.shape
-    assert abs((found == 0).mean() - (real == 0).mean()) < 0.03
-    assert (np.diff(found.ravel()[made.ravel().argsort(kind="stable")].astype(int)) >= 0).all()
-    np.testing.assert_array_equal(toned(real, real), real)
-
-
 def test_balances_clusters_it_finds() -> None:
     pytest.importorskip("imblearn")
     from nemgan.estimators import NEMGANOverSampler

@@ -25,19 +25,6 @@ AUGMENT = 1.0
 """Changes of images from which new ones are learned: ones that do not change what they show (``data.augment``)."""
 
 
-def toned(made: Array, real: Array) -> Array:
-    """Images ``made`` (n, …) whose tones are as frequent as those of ``real`` (N, …), by a monotone map of the tones.
-
-    Blank paper is exactly blank in real images and nearly so in generated ones, by which a classifier could tell the
-    new samples of a class from its real ones.
-    """
-    _, which, counts = np.unique(made, return_inverse=True, return_counts=True)
-    tones, real_counts = np.unique(real, return_counts=True)
-    middle = (np.cumsum(counts) - counts / 2) / made.size  # of those of a tone, half are taken to be darker
-    place = np.searchsorted(np.cumsum(real_counts) / real.size, middle).clip(0, len(tones) - 1)
-    return np.asarray(tones[place][which].reshape(made.shape))
-
-
 class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
     """Balances classes, or clusters that it finds itself, with newly generated samples.
 
@@ -129,7 +116,6 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
             return X.copy(), y.copy()
         classes, codes = np.unique(y, return_inverse=True)
         samples = X.reshape(len(X), *self._shape) if self._shape else X
-        images = samples.ndim > 2 or self.image_shape is not None
         clusterer = self._found
         if clusterer is None:
             shares = np.bincount(codes) / len(codes)
@@ -145,8 +131,6 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
             if label not in cluster_of:
                 raise DataError(f"sampling_strategy asks for class {label!r}, which y does not have")
             new, _ = clusterer.sample(n, cluster=int(cluster_of[label]))
-            if images:
-                new = toned(new, samples[y == label])
             parts.append(new.reshape(n, -1).astype(X.dtype, copy=False))
             labels.append(np.full(n, label, y.dtype))
         return np.concatenate(parts), np.concatenate(labels)

@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from nemgan.errors import ConfigError, MissingExtra, unknown
 from nemgan.experiments.folder import write_json
 from nemgan.experiments.run import load_run
+from nemgan.tones import apply_curves
 
 if TYPE_CHECKING:
     from nemgan.models.base import Model
@@ -49,20 +50,22 @@ class ExportedInverter(nn.Module):
 
 
 class ExportedGenerator(nn.Module):
-    """g with the scaling after it."""
+    """g with the scaling, or the tones, after it."""
 
     offset: Tensor
     scale: Tensor
+    tones: Tensor
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.generator, self.images = model.generator_ema, len(model.shape) == 3
         self.register_buffer("offset", model.offset.clone())
         self.register_buffer("scale", model.scale.clone())
+        self.register_buffer("tones", model.tones.clone())
 
     def forward(self, z: Tensor) -> Tensor:
         x: Tensor = self.generator(z)
-        return x if self.images else x * self.scale + self.offset
+        return apply_curves(self.tones, x) if self.images else x * self.scale + self.offset
 
 
 def export_run(run: Path, form: str = "torch-export", out: Path | None = None) -> list[Path]:

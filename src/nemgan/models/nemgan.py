@@ -35,6 +35,7 @@ from nemgan.networks import Critic, Generator, Inverter, Projector, channels_las
 from nemgan.prior import Prior, multinoulli
 from nemgan.seeding import isolated
 from nemgan.settings import ModelSettings
+from nemgan.tones import apply_curves, tone_curves
 
 
 class NEMGAN(Model):
@@ -99,7 +100,9 @@ class NEMGAN(Model):
         self.confidence: Tensor
         self.agreement: Tensor
         self.counts: Tensor
+        self.tones: Tensor
         self.register_buffer("groups", torch.arange(self.n_modes) % n_clusters)
+        self.register_buffer("tones", torch.linspace(0, 1, 256).repeat(shape[0] if len(shape) == 3 else 0, 1))
         self.register_buffer("confidence", torch.tensor(float("nan")))
         self.register_buffer("agreement", torch.tensor(float("nan")))
         self.register_buffer("counts", torch.full((n_clusters + 2, 3), float("nan")))
@@ -151,7 +154,12 @@ class NEMGAN(Model):
             modes = (self.groups == cluster).nonzero().flatten()
             y = torch.zeros(n, self.n_modes, device=self.device)
             y[:, modes] = multinoulli(self.prior.alpha[modes], torch.rand(n, generator=rng, device=self.device))
-        return self.generator_ema(self.latent.at(y, rng)), self.groups[y.argmax(1)]
+        return self.draw(self.latent.at(y, rng)), self.groups[y.argmax(1)]
+
+    def draw(self, z: Tensor) -> Tensor:
+        """Samples of latent points (n, dim), on the model's scale; images in their tones."""
+        x: Tensor = self.generator_ema(z)
+        return apply_curves(self.tones, x) if len(self.shape) == 3 else x
 
     # how it learns
 
@@ -191,7 +199,16 @@ class Adversary:
                     "or give the masses with prior=matched or prior=[…]"
                 )
             phases.append(Phase("prior", ("prior",), self.prior_loss, Optimiser(1e-2)))
-        return Stage("generate", gan.steps, tuple(phases))
+        tones = self.fit_tones if gan.steps and gan.tones and len(self.model.shape) == 3 else None
+        return Stage("generate", gan.steps, tuple(phases), end=tones)
+
+    def fit_tones(self, rng: torch.Generator) -> Mapping[str, object]:
+        """Curves that make the tones of generated images as frequent as those of the data."""
+        model, n = self.model, 2000
+        real = model.encode(self.pool.x[self.pool.draw(n, rng)])
+        made = torch.cat([model.generator_ema(model.latent.sample(250, rng)[0]) for _ in range(n // 250)])
+        model.tones.copy_(tone_curves(made, real))
+        return {"tones_moved": float((model.tones - torch.linspace(0, 1, 256, device=made.device)).abs().mean())}
 
     def real(self, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """A batch of real samples and, for a critic of pairs, their one-hot modes by h."""
