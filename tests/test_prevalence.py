@@ -86,6 +86,29 @@ def test_intervals_cover_and_the_estimate_beats_the_others(per_class: bool) -> N
     assert mean["ours"] <= mean["EM"] + 0.005 and mean["ours"] < 0.7 * mean["counting"], mean
 
 
+def test_clusters_learned_in_another_mix_than_that_of_the_samples() -> None:
+    """Exact posteriors of 90:10 on samples of 30:70: told of the mix they were learned in, the estimate is near."""
+    learned, truth, errors = np.array([0.9, 0.1]), np.array([0.3, 0.7]), {"told": 0.0, "not told": 0.0}
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        y = rng.choice(2, 400, p=truth)
+        x = rng.normal(2.4 * y - 1.2, 1)
+        posterior = p.softmax(np.stack([-1.2 * x, 1.2 * x], 1) + np.log(learned))
+        for name, mix in {"told": learned, "not told": None}.items():
+            few = p.FewLabels([p.named_clusters(posterior, mix)], ten_of_each(y, rng), np.arange(400))
+            errors[name] += float(np.abs(few.shares() - truth).sum()) / 8
+    assert errors["told"] < 0.6 * errors["not told"] and errors["told"] < 0.12, errors
+
+
+def test_samples_that_stand_for_many_count_as_many() -> None:
+    rng = np.random.default_rng(0)
+    x, y = bells(np.array([0.5, 0.5]), 400, rng)
+    labels = ten_of_each(y, rng)
+    heavy = np.where(y == 1, 4.0, 1.0)
+    few = p.FewLabels([p.regression(x / x.std())], labels, np.arange(400), heavy)
+    np.testing.assert_allclose(few.shares(), [0.2, 0.8], atol=0.06)
+
+
 def test_clusters_are_believed_where_they_foretell_the_labels() -> None:
     truth, everything = np.array([0.8, 0.2]), np.arange(300)
     errors: dict[str, list[float]] = {"without": [], "good": [], "useless": []}

@@ -72,6 +72,23 @@ def test_another_mix_than_that_of_the_labels() -> None:
     assert shift.n_samples == 300
 
 
+def test_more_samples_than_are_looked_at_and_labels_that_were_picked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of class 1 is labelled: those count among the samples in question, as they do when all are looked at."""
+    x, y = blobs((200, 100))
+    shown = np.where((y == 1) & (np.cumsum(y == 1) <= 50), 1, hidden(y, 10))
+    monkeypatch.setattr("nemgan.priors.MOST", 80)
+    found = estimate_priors(x, shown, restarts=1, max_steps=60, n_bootstrap=40)
+    np.testing.assert_allclose(found.masses, [2 / 3, 1 / 3], atol=0.08)
+
+
+def test_a_single_label_of_a_class_tells_nothing_of_the_error() -> None:
+    x, y = blobs((60, 20))
+    shown = hidden(y, 5)
+    shown[np.flatnonzero(shown == 1)[1:]] = -1
+    found = estimate_priors(x, shown, restarts=1, max_steps=40, n_bootstrap=20)
+    assert found.interval.tolist() == [[0, 1], [0, 1]] and abs(found.masses[0] - 0.75) < 0.1
+
+
 def test_refuses() -> None:
     x, y = blobs((20, 20))
     cases: list[tuple[dict[str, Any], str]] = [

@@ -90,7 +90,7 @@ class Labels:
     def log_shares(self, weights: Float) -> Float:
         """Of the classes ``(M,)``; of one without a label, as of half a label."""
         counts = np.bincount(self.y, weights, self.n_classes)
-        return np.asarray(np.log(np.maximum(counts, 0.5) / len(self.y)))
+        return np.asarray(np.log(np.maximum(counts, 0.5) / max(counts.sum(), 1)))
 
 
 Expert = Callable[[Labels, Float, Int], Float]
@@ -98,9 +98,14 @@ Expert = Callable[[Labels, Float, Int], Float]
 positions ``(n,)``: logarithms ``(n, M)``, up to a number a sample."""
 
 
-def named_clusters(posterior: Float) -> Expert:
-    """The expert of a clustering ``(N, M)`` that saw no label: labels only tell which cluster is which class."""
-    even = np.log(np.maximum(posterior, 1e-4) / np.maximum(posterior.mean(0), 1e-4))
+def named_clusters(posterior: Float, learned: Float | None = None) -> Expert:
+    """The expert of a clustering ``(N, M)`` that saw no label: labels only tell which cluster is which class.
+
+    Args:
+        learned: masses of the clusters ``(M,)`` among the samples they were learned from; by default these.
+    """
+    learned = posterior.mean(0) if learned is None else learned
+    even = np.log(np.maximum(posterior, 1e-4) / np.maximum(learned, 1e-4))
 
     def logits(labels: Labels, weights: Float, where: Int) -> Float:
         votes = np.zeros((labels.n_classes, posterior.shape[1]))
@@ -112,6 +117,7 @@ def named_clusters(posterior: Float) -> Expert:
 
 def regression(points: NDArray[np.floating], strength: float = 10.0) -> Expert:
     """The expert of a logistic regression on ``points`` (N, F), of unit scale; ``strength`` is scikit-learn's C."""
+    points = np.asarray(points, np.float64)  # in single precision 1 − p becomes 0
 
     def logits(labels: Labels, weights: Float, where: Int) -> Float:
         seen, found = np.unique(labels.y[weights > 0]), np.full((len(where), labels.n_classes), FLOOR)
@@ -143,10 +149,12 @@ class FewLabels:
         experts: each is asked for the labelled samples as if their labels were hidden, in ``FOLDS`` parts.
         labels: the labels, at least two.
         among: positions of the samples whose shares are wanted ``(n,)``.
+        stand_for: how many samples each of these stands for ``(n,)``; by default one.
     """
 
-    def __init__(self, experts: Sequence[Expert], labels: Labels, among: Int) -> None:
+    def __init__(self, experts: Sequence[Expert], labels: Labels, among: Int, stand_for: Float | None = None) -> None:
         self.experts, self.labels, self.among = experts, labels, among
+        self.stand_for = np.ones(len(among)) if stand_for is None else stand_for
         y, once = labels.y, np.ones(len(labels.y))
         turn = np.zeros(len(y), np.int64)  # of each label among those of its class: a fold has its share of each
         for c in range(labels.n_classes):
@@ -160,23 +168,29 @@ class FewLabels:
                     self.held_out[j, fold == out] = expert(rest, once[: len(rest.y)], labels.at[fold == out])
         self.usable = np.bincount(y, minlength=labels.n_classes)[y] > 1  # another of its class is left to learn from
 
-    def shares(self, rng: np.random.Generator | None = None) -> Float:
-        """Estimated shares ``(M,)``; with ``rng``, of labels (within classes) and samples drawn anew: a bootstrap."""
+    def shares(self, rng: np.random.Generator | None = None, power: float | None = None) -> Float:
+        """Estimated shares ``(M,)``.
+
+        Args:
+            rng: draw labels (within classes) and samples anew: a bootstrap.
+            power: of the pooled posteriors, by default ``sharpness``; 1 is plain EM.
+        """
         labels, m = self.labels, self.labels.n_classes
-        times, weights = np.ones(len(labels.y)), None
+        times, weights = np.ones(len(labels.y)), self.stand_for
         if rng is not None:
-            weights = rng.standard_exponential(len(self.among))
+            weights = weights * rng.standard_exponential(len(self.among))
             for c in range(m):
                 at = np.flatnonzero(labels.y == c)
                 times[at] = rng.multinomial(len(at), np.full(len(at), 1 / max(len(at), 1))) if len(at) else 1
         scale, bias = self._pool(times)
         logits = sum(a * expert(labels, times, self.among) for a, expert in zip(scale, self.experts, strict=True))
-        return em(softmax(sharpness(len(labels.y)) * (logits + bias)), np.full(m, 1 / m), weights)
+        power = sharpness(len(labels.y)) if power is None else power
+        return em(softmax(power * (logits + bias)), np.full(m, 1 / m), weights)
 
     def _pool(self, times: Float) -> tuple[Float, Float]:
         """Weights of the experts and biases of the classes that fit the held-out labels."""
         y, held = self.labels.y[self.usable], self.held_out[:, self.usable]
-        offset, times = self.labels.log_shares(times), times[self.usable]
+        offset, times = self.labels.log_shares(times * self.usable), times[self.usable]
         even = np.full(len(self.experts), 1 / len(self.experts))
         if not times.sum():
             return even, np.zeros(self.labels.n_classes)
@@ -243,14 +257,15 @@ def interval(
     standard deviation, such as that between restarts, added in quadrature.
     """
     low, middle, high = np.quantile(draws, [(1 - level) / 2, 0.5, (1 + level) / 2], axis=0)
-    more = 0.0 if spread is None else (1.96 * spread) ** 2
+    more = 0.0 if spread is None else (norm.ppf(0.5 + level / 2) * spread) ** 2
     low, high = factor * (middle - low), factor * (high - middle)
     down, up = np.sqrt(low**2 + more), np.sqrt(high**2 + more)
     return np.asarray(np.clip(np.stack([point - down, point + up], 1), 0, 1))
 
 
-def wilson(counts: Int, z: float = 1.959964) -> Float:
+def wilson(counts: Int, level: float = 0.95) -> Float:
     """Wilson's interval ``(M, 2)`` of each class's share among labels drawn at random."""
+    z = float(norm.ppf(0.5 + level / 2))
     n = max(int(counts.sum()), 1)
     p = counts / n
     middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)

@@ -148,7 +148,7 @@ def estimate_priors(
     if len(classes):
         few = _few(fits, X, codes, len(classes), unlabelled, level, n_bootstrap, random_state)
         counts = np.bincount(codes[codes >= 0], minlength=len(classes))
-        counted = Shares(counts / counts.sum(), prevalence.wilson(counts))
+        counted = Shares(counts / counts.sum(), prevalence.wilson(counts, level))
         if len(classes) == m:
             zero = _named(zero, posteriors, codes)
     return Prevalence(
@@ -201,15 +201,20 @@ def _named(zero: Shares, posterior: Float, codes: Int) -> Shares:
     return Shares(zero.masses[order], zero.interval[order])
 
 
-def experts_on(features: Array, modes: Float, clusters: Float | None) -> list[prevalence.Expert]:
-    """What few labels are learned with: h's features (N, F), its micro-modes (N, K), and its clusters (N, M)."""
+def experts_on(
+    features: Array, modes: Float, clusters: Float | None, learned: Float | None = None
+) -> list[prevalence.Expert]:
+    """What few labels are learned with: h's features (N, F), its micro-modes (N, K), and its clusters (N, M).
+
+    ``learned`` (M,) are the masses of the clusters where h learned, if these samples are others.
+    """
     spread = features.std(0)
     points = project(((features - features.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32), DIMS)
     logits = np.log(np.maximum(modes, 1e-4))
     logits -= logits.mean(1, keepdims=True)
     found = [prevalence.regression(points / max(points.std(0).max(), 1e-9))]
     found.append(prevalence.regression(logits / max(logits.std(), 1e-9), 1.0))
-    return found if clusters is None else [prevalence.named_clusters(clusters), *found]
+    return found if clusters is None else [prevalence.named_clusters(clusters, learned), *found]
 
 
 def _few(
@@ -222,34 +227,46 @@ def _few(
     times: int,
     seed: int,
 ) -> Shares:
-    """The few-label estimate: mean over restarts, interval from draws of labels and samples in all of them."""
+    """The few-label estimate: mean over restarts, interval from draws of labels and samples in all of them.
+
+    What the sharpening of ``FewLabels`` moved counts as a standard deviation. A class with a single label has none that
+    could be hidden, so that nothing is known of how far off the estimate is: the intervals are then [0, 1].
+    """
     rng = numpy_generator(seed, "priors", "labels")
     known = np.flatnonzero(codes >= 0)
     rest = np.flatnonzero(codes < 0) if other is None else np.arange(len(other))  # type: ignore[arg-type]
     keep = rest if len(rest) <= MOST else rng.choice(rest, MOST, replace=False)
     among = np.arange(len(known) + len(keep))
-    if other is not None or len(keep) < len(rest):  # labelled samples do not stand for their share
-        among = among[len(known) :]
+    stand_for = np.repeat([1.0, len(rest) / max(len(keep), 1)], [len(known), len(keep)])
+    if other is not None:  # the labels are not of the samples in question
+        among, stand_for = among[len(known) :], stand_for[len(known) :]
     labels = prevalence.Labels(np.arange(len(known)), codes[known], n_classes)
-    points, draws = [], []
+    points, plain, draws = [], [], []
     for fit in fits:
-        of = {
-            what: np.concatenate([own[known], own[keep] if other is None else _asked(fit, other, what)[keep]])
-            for what in ("features", "mode_posterior", "posterior")
-            for own in [_asked(fit, X, what)]
-        }
-        clusters = of["posterior"] if fit.n_clusters == n_classes else None
-        few = prevalence.FewLabels(experts_on(of["features"], of["mode_posterior"], clusters), labels, among)
+
+        def of(what: Question, fit: NEMGANClusterer = fit) -> Float:
+            parts = [_asked(fit, X, what, known), _asked(fit, X if other is None else other, what, keep)]
+            return np.concatenate(parts)
+
+        clusters = of("posterior") if fit.n_clusters == n_classes else None
+        learned = _asked(fit, X, "posterior").mean(0)
+        few = prevalence.FewLabels(
+            experts_on(of("features"), of("mode_posterior"), clusters, learned), labels, among, stand_for
+        )
         points.append(few.shares())
+        plain.append(few.shares(power=1))
         draws += [few.shares(draw) for draw in rng.spawn(max(times // len(fits), 20))]
     mean = np.mean(points, 0)
-    factor = prevalence.stretch(codes[known], level)
-    return Shares(mean, prevalence.interval(mean, np.stack(draws), level, factor=factor))
+    if np.bincount(codes[known]).min() < 2:
+        return Shares(mean, np.tile([0.0, 1.0], (n_classes, 1)))
+    moved, factor = np.abs(np.mean(plain, 0) - mean), prevalence.stretch(codes[known], level)
+    return Shares(mean, prevalence.interval(mean, np.stack(draws), level, moved, factor))
 
 
-def _asked(fit: NEMGANClusterer, X: ArrayLike, what: Question) -> Float:
-    """What a fitted model says of samples, ``(N, …)``."""
-    return ask(fit.model_, fit._layout.to_model(fit._validate(X)), what)
+def _asked(fit: NEMGANClusterer, X: ArrayLike, what: Question, rows: Int | None = None) -> Float:
+    """What a fitted model says of samples, all or those at ``rows``, ``(n, …)``."""
+    x = fit._validate(X)
+    return ask(fit.model_, fit._layout.to_model(x if rows is None else x[rows]), what)
 
 
 def priors_of(

@@ -36,6 +36,17 @@ def test_a_symmetric_set_may_be_mirrored_and_digits_may_not():
     assert not fitting(catalog.load("digits").train.x).flip
 
 
+def test_beyond_the_edge_of_paper_is_paper_and_beyond_black_is_black():
+    ink = np.random.default_rng(0).random((40, 1, 28, 28)) < 0.1
+    for paper, stroke in ((255, 0), (0, 255)):
+        x = np.where(ink, stroke, paper).astype(np.uint8)
+        x[..., :3], x[..., -3:], x[:, :, :3], x[:, :, -3:] = paper, paper, paper, paper
+        found = fitting(x)
+        moved = found(torch.from_numpy(x / 255.0).float(), torch.Generator().manual_seed(0))
+        corners = moved[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
+        assert found.paper == (paper == 255) and float((corners - paper / 255).abs().max()) < 1e-5
+
+
 def test_vectors_are_jittered_by_the_scale_of_their_neighbourhoods():
     x = np.random.default_rng(0).normal(size=(500, 2)).astype(np.float32)
     dense, sparse = fitting(x), fitting(x[:50])

@@ -128,6 +128,7 @@ def test_the_critic_is_shown_changed_copies_under_their_own_modes():
     assert torch.equal(plain_modes, changed_modes) and plain.shape == changed.shape
     assert all((a != b).float().mean() > 0.5 for a, b in zip(plain, changed, strict=True))
     assert any(torch.equal(plain[0], model.encode(row)) for row in pool.x)
+    assert not adversary.augment.flip  # of noise a mirror image lies among the others, of its class it may not
 
 
 def test_two_trainings_of_one_seed_are_equal_and_of_another_are_not():

@@ -26,11 +26,13 @@ class Augmentation:
         flip: mirror images left-right half the time. Such images show things that stand upright, not slanted writing,
             so they are also turned, sheared and thickened half as much.
         jitter: standard deviation of Gaussian noise on vectors.
+        paper: whether what lies beyond the edge of a grey image is black (0), or goes on as the edge is.
     """
 
     strength: float = 1.0
     flip: bool = False
     jitter: float = 0.0
+    paper: bool = False
 
     def __call__(self, x: Tensor, rng: torch.Generator) -> Tensor:
         """Changed copies of ``x``, same shape."""
@@ -58,7 +60,7 @@ class Augmentation:
         rows = [cos * wide, cos * shear - sin * high, right, sin * wide, sin * shear + cos * high, down]
         theta = torch.stack(rows, 1).view(-1, 2, 3)
         grid = F.affine_grid(theta, list(x.shape), align_corners=False)
-        padding = "reflection" if x.shape[1] == 3 else "zeros"
+        padding = "reflection" if x.shape[1] == 3 else "border" if self.paper else "zeros"
         return F.grid_sample(x, grid, align_corners=False, padding_mode=padding)
 
     def _restroke(self, x: Tensor, rng: torch.Generator) -> Tensor:
@@ -143,7 +145,8 @@ def fitting(x: Array, strength: float = 1.0, mirror_limit: float = 1.4) -> Augme
     jittered by half the median distance to the nearest neighbour, a coordinate.
     """
     if x.ndim == 4:
-        return Augmentation(strength, flip=mirror_ratio(x) <= mirror_limit)
+        edge = np.concatenate([x[:500, ..., 0].ravel(), x[:500, ..., -1].ravel()])
+        return Augmentation(strength, flip=mirror_ratio(x) <= mirror_limit, paper=bool(np.median(edge) > 8))
     points = flatten(x[:5000])
     distance = float(np.median(nearest(points, 1)[1]))
     return Augmentation(strength, jitter=0.5 * distance / float(np.sqrt(points.shape[1])))

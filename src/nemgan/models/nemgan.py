@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from nemgan.data.augment import fitting
+from nemgan.data.augment import Augmentation, fitting
 from nemgan.data.pool import Pool
 from nemgan.errors import ConfigError
 from nemgan.latent import AdditiveLatent
@@ -178,7 +179,7 @@ class Adversary:
         self.model, self.pool, self.connection = model, pool, connection
         self.gan = model.settings.gan
         self.frozen = connection is not None and not self.gan.train_inverter
-        self.augment = fitting(pool.x[:5000].cpu().numpy(), self.gan.augment) if self.gan.augment else None
+        self.augment = self._changes() if self.gan.augment else None
         self._real_modes: Tensor | None = None
         self._chances: Tensor | None = None
 
@@ -209,6 +210,11 @@ class Adversary:
         made = torch.cat([model.generator_ema(model.latent.sample(250, rng)[0]) for _ in range(n // 250)])
         model.tones.copy_(tone_curves(made, real))
         return {"tones_moved": float((model.tones - torch.linspace(0, 1, 256, device=made.device)).abs().mean())}
+
+    def _changes(self) -> Augmentation:
+        """Of real samples. Never mirrored: whether images may be is asked of all at once, and the rare may not."""
+        found = fitting(self.pool.x[:5000].cpu().numpy(), self.gan.augment)
+        return replace(found, flip=False, strength=found.strength / 2) if found.flip else found
 
     def real(self, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """A batch of real samples and, for a critic of pairs, their one-hot modes by h."""
