@@ -30,6 +30,7 @@ FLOORS = {
     "merging": 1,
     "smoothing": 1.2,
     "prevalence": 1,
+    "tones": 1,
     "cutting": 1.25,
     "consensus": 1.5,
     "counting": 1.5,

@@ -89,12 +89,41 @@ def test_a_single_label_of_a_class_tells_nothing_of_the_error() -> None:
     assert found.interval.tolist() == [[0, 1], [0, 1]] and abs(found.masses[0] - 0.75) < 0.1
 
 
+def test_an_interval_without_labels_is_no_narrower_than_the_number_of_samples_allows() -> None:
+    x = np.array([[0, 0], [0, 0.1], [0, 0.2], [9, 9], [9, 9.1]])
+    found = estimate_priors(x, n_clusters=2, restarts=1, random_state=np.random.default_rng(0))
+    assert np.ptp(found.interval, axis=1).min() > 0.3
+
+
+def test_missing_labels_of_pandas_are_unlabelled() -> None:
+    from nemgan.estimators.labels import encode
+
+    codes = [0, -1, 1, -1]
+    for y in (
+        [1.0, np.nan, 2.0, np.nan],
+        np.array(["a", None, "b", np.nan], object),
+        np.array([1, None, 2, -1], object),
+    ):
+        assert encode(np.asarray(y), 4)[0].tolist() == codes
+    pandas = pytest.importorskip("pandas")
+    for kind in ("Int64", "category", "string"):
+        y = pandas.Series([1, None, 2, None] if kind == "Int64" else ["a", None, "b", None], dtype=kind)
+        assert encode(y, 4)[0].tolist() == codes
+
+
 def test_refuses() -> None:
     x, y = blobs((20, 20))
     cases: list[tuple[dict[str, Any], str]] = [
         ({}, "n_clusters"),
         ({"y": np.where(y == 0, 0, -1)}, "two classes"),
         ({"n_clusters": 2, "restarts": 0}, "restarts=0"),
+        ({"n_clusters": 2, "restarts": 1.5}, "restarts=1.5"),
+        ({"n_clusters": "a"}, "n_clusters='a'"),
+        ({"n_clusters": 2, "level": 1.0}, "level=1"),
+        ({"n_clusters": 2, "random_state": "seed"}, "random_state='seed'"),
+        ({"n_clusters": 2, "y": hidden(np.arange(40) % 3, 2)}, "less than the 3 labelled classes"),
+        ({"n_clusters": 2, "unlabelled": np.zeros((9, 3))}, r"unlabelled has 9 samples of shape \(3,\)"),
+        ({"n_clusters": 2, "unlabelled": np.zeros((0, 2))}, "unlabelled has 0 samples"),
         ({"n_clusters": 2, "preset": "no"}, "preset"),
     ]
     for more, words in cases:

@@ -263,10 +263,10 @@ def interval(
     return np.asarray(np.clip(np.stack([point - down, point + up], 1), 0, 1))
 
 
-def wilson(counts: Int, level: float = 0.95) -> Float:
+def wilson(counts: Int | Float, level: float = 0.95) -> Float:
     """Wilson's interval ``(M, 2)`` of each class's share among labels drawn at random."""
     z = float(norm.ppf(0.5 + level / 2))
-    n = max(int(counts.sum()), 1)
+    n = max(float(counts.sum()), 1.0)
     p = counts / n
     middle = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z / (1 + z**2 / n) * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2))

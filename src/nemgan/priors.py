@@ -12,6 +12,7 @@ train regressions on what the networks see; held-out labels decide how much to b
 from __future__ import annotations
 
 import logging
+import numbers
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,10 +29,11 @@ from nemgan.data.columns import Columns
 from nemgan.data.files import Found, Reading, find
 from nemgan.data.labels import read_labels
 from nemgan.data.neighbours import project
-from nemgan.errors import ConfigError
+from nemgan.errors import ConfigError, DataError
 from nemgan.estimators.clusterer import NEMGANClusterer
 from nemgan.estimators.fitting import Question, ask
 from nemgan.estimators.labels import encode
+from nemgan.estimators.parameters import seed_of
 from nemgan.seeding import derive, numpy_generator
 from nemgan.storage import plain
 
@@ -107,7 +109,7 @@ def estimate_priors(
     restarts: int = 3,
     level: float = 0.95,
     n_bootstrap: int = 200,
-    random_state: int = 0,
+    random_state: Any = 0,
     **clusterer: Any,
 ) -> Prevalence:
     """Masses of the classes or clusters of X, or, under label shift, of ``unlabelled``.
@@ -125,10 +127,8 @@ def estimate_priors(
     Raises:
         ValueError: bad data or parameters; one labelled class only; neither labels nor ``n_clusters``.
     """
-    if restarts < 1 or n_bootstrap < 20 or not 0.5 <= level < 1:
-        raise ConfigError(
-            f"restarts={restarts}, n_bootstrap={n_bootstrap}, level={level:g}: give at least 1, 20 and .5, level < 1"
-        )
+    _check(X, unlabelled, n_clusters, restarts, level, n_bootstrap)
+    random_state = seed_of(random_state)
     n = len(X)  # type: ignore[arg-type]
     codes, classes = encode(y, n) if y is not None else (np.full(n, -1, np.int64), np.empty(0))
     m = n_clusters or len(classes)
@@ -136,6 +136,8 @@ def estimate_priors(
         raise ConfigError(
             "cannot tell kinds apart: give n_clusters=2 or more (nemgan priors -k 2), or labels of at least two classes"
         )
+    if m < len(classes):
+        raise ConfigError(f"n_clusters={m} is less than the {len(classes)} labelled classes: set it to that or more")
     fits = [
         NEMGANClusterer(m, generate=False, random_state=derive(random_state, "restart", i) % 2**31, **clusterer).fit(X)
         for i in range(restarts)
@@ -162,6 +164,23 @@ def estimate_priors(
         agreement=1 - apart / 2,
         confidence=tuple(fit.confidence_ for fit in fits),
     )
+
+
+def _check(X: Any, other: Any, n_clusters: Any, restarts: Any, level: float, n_bootstrap: Any) -> None:
+    """Refuse, before anything is trained, what could not be used after it."""
+    whole = {"restarts": (restarts, 1), "n_bootstrap": (n_bootstrap, 20)}
+    if n_clusters is not None:
+        whole["n_clusters"] = (n_clusters, 2)
+    for name, (value, least) in whole.items():
+        if not isinstance(value, numbers.Integral) or value < least:
+            raise ConfigError(f"{name}={value!r}: give a whole number of {least} or more")
+    if not 0.5 <= level < 1:
+        raise ConfigError(f"level={level:g}: give .5 or more, and less than 1")
+    if other is None:
+        return
+    shapes = [np.shape(each)[1:] for each in (X, other)]
+    if not len(other) or shapes[0] != shapes[1]:
+        raise DataError(f"unlabelled has {len(other)} samples of shape {shapes[1]}, X has shape {shapes[0]}: match X")
 
 
 def _zero(
@@ -192,7 +211,10 @@ def _zero(
         apart = float(np.mean([np.abs(a - b).sum() for i, a in enumerate(stacked) for b in stacked[:i]]))
     mean = stacked.mean(0)
     around = np.concatenate([draw - point for draw, point in zip(draws, points, strict=True)]) + mean
-    return Shares(mean, prevalence.interval(mean, around, level, spread)), apart, first
+    found, n = prevalence.interval(mean, around, level, spread), len(X if other is None else other)  # type: ignore[arg-type]
+    sampled = prevalence.wilson(mean * n, level)  # soft posteriors of few samples vary less than the samples do
+    widest = np.stack([np.minimum(found[:, 0], sampled[:, 0]), np.maximum(found[:, 1], sampled[:, 1])], 1)
+    return Shares(mean, widest), apart, first
 
 
 def _named(zero: Shares, posterior: Float, codes: Int) -> Shares:

@@ -239,3 +239,13 @@ def test_tiny_data(n: int, d: int, k: int) -> None:
 def test_columns_far_from_zero_keep_their_digits() -> None:
     x, y = blobs((30, 30))
     assert adjusted_rand_score(y, NEMGANClusterer(2, generate=False).fit(x + 1e9).labels_) == 1
+
+
+@pytest.mark.parametrize("fitted_on", ["bytes", "fractions"])
+def test_images_on_another_scale_are_refused(fitted_on: str) -> None:
+    x = np.random.default_rng(0).integers(0, 256, (24, 8, 8)).astype(np.uint8)
+    given, other = (x, x / 255.0) if fitted_on == "bytes" else (x / 255.0, x)
+    found = NEMGANClusterer(2, generate=False, max_steps=3).fit(given)
+    with pytest.raises(NemganError, match="same scale"):
+        found.predict(other)
+    found.predict(np.zeros_like(given))

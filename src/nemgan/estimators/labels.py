@@ -17,7 +17,7 @@ Int = NDArray[np.int64]
 def encode(y: Any, n: int) -> tuple[Int, Array]:
     """Class numbers ``(n,)``, −1 where unlabelled, and the classes in order of their value.
 
-    Numbers, strings and booleans are taken; −1, the string "-1" and None mean unlabelled.
+    Numbers, strings and booleans are taken; −1, the string "-1", None, NaN and pandas' NA mean unlabelled.
 
     Raises:
         DataError: not one label a sample, missing or infinite values, or numbers that are no whole classes.
@@ -28,7 +28,7 @@ def encode(y: Any, n: int) -> tuple[Int, Array]:
     if y.shape != (n,):
         raise DataError(f"y has shape {y.shape}, but X has {n} samples: give one label a sample, -1 where unknown")
     if y.dtype.kind == "O":
-        hidden = np.array([value is None or value == UNLABELLED or value == "-1" for value in y], bool)
+        hidden = np.array([_is_missing(value) for value in y], bool)
         kinds = {isinstance(value, str) for value in y[~hidden]}
         if len(kinds) > 1:
             raise DataError("y mixes words and numbers: give labels of one kind, -1 where unknown")
@@ -36,6 +36,8 @@ def encode(y: Any, n: int) -> tuple[Int, Array]:
         known = ~hidden
     else:
         known = np.ones(n, bool) if y.dtype.kind == "b" else y != ("-1" if y.dtype.kind in "US" else UNLABELLED)
+        if y.dtype.kind == "f":
+            known &= ~np.isnan(y)
         y = y[known]
     if y.dtype.kind not in "biufUS":
         raise DataError(f"y holds {y.dtype}: give numbers or words, -1 where unknown")
@@ -44,3 +46,10 @@ def encode(y: Any, n: int) -> tuple[Int, Array]:
     codes = np.full(n, UNLABELLED, np.int64)
     classes, codes[known] = np.unique(y, return_inverse=True)
     return codes, classes
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a label in an array of objects says that there is none."""
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return bool(value == UNLABELLED or value == "-1" or value != value)

@@ -82,12 +82,13 @@ class Layout:
         """``(N, C, side, side)`` uint8 or standardised vectors ``(N, D)`` float64 of the owner's ``x``.
 
         Raises:
-            DataError: another shape, or pixels below zero.
+            DataError: another shape, pixels below zero, or another scale than that of the training samples.
         """
         x = self.check(x)
         if not self.images:
             return np.asarray((x.astype(np.float64) - self.offset) / self.scale)
         _no_negative(x)
+        self._same_scale(x)
         if self.axis == "last":
             x = x.transpose(0, 3, 1, 2)
         elif self.axis == "none":
@@ -114,6 +115,15 @@ class Layout:
             x = np.clip(np.rint(x), limits.min, limits.max)
         x = x.astype(kind)
         return np.ascontiguousarray(x.reshape(len(x), -1) if self.flat else x)
+
+    def _same_scale(self, x: Array) -> None:
+        top = float(x.max(initial=0))
+        fractions = self.white > 1 and top <= 1 and x.dtype.kind == "f" and bool((x != np.rint(x)).any())
+        if top > 2 * self.white or fractions:
+            raise DataError(
+                f"pixels go up to {top:g}, but where the estimator was fitted white is {self.white:g}: bring these to "
+                "the same scale"
+            )
 
     def _margins(self, size: int) -> tuple[int, int]:
         spare = self.side - size
