@@ -140,3 +140,18 @@ def test_refuses() -> None:
     ]:
         with pytest.raises(ValueError, match=words):
             NEMGANOverSampler(sampling_strategy=strategy, **QUICK).fit_resample(x, labels)
+
+
+def test_columns_of_words_are_named_and_a_class_of_one_is_warned_of() -> None:
+    pytest.importorskip("imblearn")
+    pandas = pytest.importorskip("pandas")
+    from nemgan.errors import DataError
+    from nemgan.estimators import NEMGANClusterer, NEMGANOverSampler
+
+    x, y = data()
+    table = pandas.DataFrame(x, columns=["a", "b"]).assign(kind=pandas.Categorical(["p", "q"] * 24))
+    for ask in (lambda: NEMGANOverSampler(**QUICK).fit_resample(table, y), lambda: NEMGANClusterer(2).fit(table)):
+        with pytest.raises(DataError, match="columns kind hold words"):
+            ask()
+    with pytest.warns(UserWarning, match="one sample alone is given of class few"):
+        NEMGANOverSampler(**QUICK).fit_resample(x[:41], y[:41])

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, validate_data
 
 from nemgan.errors import ConfigError, DataError
 from nemgan.estimators.labels import encode
-from nemgan.estimators.layout import learn
+from nemgan.estimators.layout import learn, naming_words
 from nemgan.estimators.parameters import masses_of, seed_of
 from nemgan.seeding import numpy_generator
 
@@ -235,8 +235,9 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         n_dims = np.asarray(X).ndim if shape is None else len(shape)
         if n_dims > 2 or (not reset and self._layout.images):  # scikit-learn counts columns of tables only
             return np.asarray(check_array(X, allow_nd=True, order="C", ensure_min_samples=2 if reset else least))
-        # in one order of memory, since sums depend on it
-        return np.asarray(validate_data(self, X, reset=reset, order="C", ensure_min_samples=2 if reset else least))
+        with naming_words(X):  # in one order of memory, since sums depend on it
+            x = np.asarray(validate_data(self, X, reset=reset, order="C", ensure_min_samples=2 if reset else least))
+            return x.astype(np.float64) if x.dtype.kind == "O" else x  # categories are left as they are till here
 
     def _ask(self, X: ArrayLike, what: Literal["posterior", "invert"]) -> Float:
         from nemgan.estimators.fitting import ask

@@ -6,7 +6,8 @@ and words, so that it can be saved as JSON.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemgan.data.columns import spread
-from nemgan.errors import ConfigError, DataError
+from nemgan.errors import ConfigError, DataError, NemganError
 
 Array = NDArray[Any]
 Axis = Literal["last", "first", "none"]
@@ -181,3 +182,23 @@ def _image_shape(given: Sequence[int] | None, n_features: int) -> tuple[int, ...
 def _no_negative(x: Array) -> None:
     if x.size and x.min() < 0:
         raise DataError(f"pixels go down to {x.min():g}: scale images to [0, 1] or 0 … 255")
+
+
+@contextmanager
+def naming_words(X: Any) -> Iterator[None]:
+    """An error about the numbers of a data frame that has columns of words becomes one that names these.
+
+    Raises:
+        DataError: in its place.
+    """
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        columns, kinds = getattr(X, "columns", ()), getattr(X, "dtypes", ())
+        words = [str(name) for name, kind in zip(columns, kinds, strict=False) if getattr(kind, "kind", "O") == "O"]
+        if not words or isinstance(error, NemganError):
+            raise
+        raise DataError(
+            f"columns {', '.join(words)} hold words: encode them as numbers, or train on the table as a file "
+            "(nemgan train data=table.csv), which does"
+        ) from error

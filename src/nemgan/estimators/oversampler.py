@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nemgan.errors import DataError, MissingExtra
 from nemgan.estimators.clusterer import NEMGANClusterer
+from nemgan.estimators.layout import naming_words
 
 try:
     from imblearn.over_sampling.base import BaseOverSampler
@@ -95,7 +97,8 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         rows = given.reshape(len(given), -1) if images else given
         self._found, self._shape = found, shape
         try:
-            x_all, y_all = super().fit_resample(rows, y, **params)
+            with naming_words(X):
+                x_all, y_all = super().fit_resample(rows, y, **params)
         finally:
             del self._found, self._shape
         return (x_all.reshape(len(x_all), *shape) if shape is not None else x_all), y_all
@@ -115,6 +118,13 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         if not wanted:
             return X.copy(), y.copy()
         classes, codes = np.unique(y, return_inverse=True)
+        alone = [str(label) for label in wanted if (y == label).sum() == 1]
+        if alone:
+            warnings.warn(
+                f"one sample alone is given of class {', '.join(alone)}: new ones can only be near copies of it",
+                UserWarning,
+                stacklevel=2,
+            )
         samples = X.reshape(len(X), *self._shape) if self._shape else X
         clusterer = self._found
         if clusterer is None:
