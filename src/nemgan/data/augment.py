@@ -142,7 +142,8 @@ def fitting(x: Array, strength: float = 1.0, mirror_limit: float = 1.4) -> Augme
     """The augmentation that suits raw samples ``x``, decided without labels.
 
     Images may be mirrored where mirrored ones lie among the data (``mirror_ratio`` ≤ ``mirror_limit``). Vectors are
-    jittered by half the median distance to the nearest neighbour, a coordinate.
+    jittered by half the median distance to the nearest neighbour, a coordinate. Grey images whose left and right edges
+    are mostly not black lie on paper.
     """
     if x.ndim == 4:
         edge = np.concatenate([x[:500, ..., 0].ravel(), x[:500, ..., -1].ravel()])

@@ -20,7 +20,7 @@ def encode(y: Any, n: int) -> tuple[Int, Array]:
     Numbers, strings and booleans are taken; −1, the string "-1", None, NaN and pandas' NA mean unlabelled.
 
     Raises:
-        DataError: not one label a sample, missing or infinite values, or numbers that are no whole classes.
+        DataError: not one label a sample, infinite values, or numbers that are no whole classes.
     """
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
@@ -42,7 +42,7 @@ def encode(y: Any, n: int) -> tuple[Int, Array]:
     if y.dtype.kind not in "biufUS":
         raise DataError(f"y holds {y.dtype}: give numbers or words, -1 where unknown")
     if y.dtype.kind == "f" and (not np.isfinite(y).all() or (y != np.rint(y)).any()):
-        raise DataError("Unknown label type: y holds continuous or missing values; give classes, -1 where unknown")
+        raise DataError("Unknown label type: y holds continuous or infinite values; give classes, -1 where unknown")
     codes = np.full(n, UNLABELLED, np.int64)
     classes, codes[known] = np.unique(y, return_inverse=True)
     return codes, classes

@@ -38,6 +38,9 @@ from nemgan.seeding import isolated
 from nemgan.settings import ModelSettings
 from nemgan.tones import apply_curves, tone_curves
 
+TONED_PIXELS = 2_000_000
+"""Pixels of a channel from which tones are counted, about; of 2,000 images at most."""
+
 
 class NEMGAN(Model):
     """The model of the paper, with its connected inverter.
@@ -205,9 +208,11 @@ class Adversary:
 
     def fit_tones(self, rng: torch.Generator) -> Mapping[str, object]:
         """Curves that make the tones of generated images as frequent as those of the data."""
-        model, n = self.model, 2000
+        model = self.model
+        n = max(50, min(2000, TONED_PIXELS // (model.shape[1] * model.shape[2])))  # large images have tones enough
+        part = min(n, 250)
         real = model.encode(self.pool.x[self.pool.draw(n, rng)])
-        made = torch.cat([model.generator_ema(model.latent.sample(250, rng)[0]) for _ in range(n // 250)])
+        made = torch.cat([model.generator_ema(model.latent.sample(part, rng)[0]) for _ in range(n // part)])
         model.tones.copy_(tone_curves(made, real))
         return {"tones_moved": float((model.tones - torch.linspace(0, 1, 256, device=made.device)).abs().mean())}
 
