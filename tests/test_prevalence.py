@@ -100,6 +100,28 @@ def test_clusters_learned_in_another_mix_than_that_of_the_samples() -> None:
     assert errors["told"] < 0.6 * errors["not told"] and errors["told"] < 0.12, errors
 
 
+def test_classes_that_overlap_and_labels_of_another_mix() -> None:
+    """60:10 labels, 50:50 samples, two deviations apart: the labels' mix must not be taken for the samples'."""
+    errors = []
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        y = np.repeat([0, 1], [1000, 1000])
+        x = rng.normal(0, 1, (2000, 2)) + 2 * np.stack([y, 0 * y], 1)
+        at = np.concatenate([rng.choice(np.flatnonzero(y == c), n, replace=False) for c, n in ((0, 60), (1, 10))])
+        few = p.FewLabels([p.regression(x / x.std())], p.Labels(at, y[at], 2), np.arange(2000))
+        errors.append(float(np.abs(few.shares() - 0.5).sum()))
+    assert np.mean(errors) < 0.25, errors
+
+
+def test_sharpness_falls_to_plain_em_as_labels_grow() -> None:
+    assert p.sharpness(20) > p.sharpness(600) > 1 and p.sharpness(10**8) == pytest.approx(1, abs=1e-3)
+    rng = np.random.default_rng(0)
+    x, y = bells(np.array([0.8, 0.2]), 200, rng)
+    few = p.FewLabels([p.regression(x / x.std())], ten_of_each(y, rng), np.arange(200))
+    np.testing.assert_array_equal(few.shares(), few.shares(power=p.sharpness(20)))
+    assert not np.allclose(few.shares(), few.shares(power=1), atol=1e-4)
+
+
 def test_samples_that_stand_for_many_count_as_many() -> None:
     rng = np.random.default_rng(0)
     x, y = bells(np.array([0.5, 0.5]), 400, rng)
