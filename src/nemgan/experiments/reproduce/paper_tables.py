@@ -32,7 +32,8 @@ RIVALS: Mapping[str, tuple[str, ...]] = {
 }
 """The rivals' settings by budget: the networks, optimiser and steps of ours, or their own papers'."""
 UNIFORM = ("prior=uniform",)
-LABELLED, UNLABELLED = ("labels=0.01", "prior=learned"), ("prior=learned",)
+LABELLED, UNLABELLED = ("gan.steps=0", "labels=0.01", "prior=learned"), ("gan.steps=0", "prior=learned")
+"""Without the generator's stage: the masses are learned before it, and kept in it."""
 SDS = 2.0
 
 Cells = Callable[[str, Sequence[int] | None], list[Cell]]
