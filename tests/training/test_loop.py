@@ -14,6 +14,7 @@ from toy_model import Toy, mlp, observe, run, same_state, timeless, toy_pool
 import nemgan.training.checkpoint as checkpoint
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError, DivergedError, NemganError
+from nemgan.layers import ConvTranspose2d
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage
 from nemgan.seeding import isolated
 from nemgan.training.loop import Hook, train
@@ -184,6 +185,23 @@ def test_updates_equal_those_of_torch(kind):
         optimiser.step()
     for mine, theirs in zip(model.h.parameters(), twin.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs, rtol=1e-6, atol=1e-7)
+
+
+def test_gradients_meet_their_parameters_whatever_their_order_in_memory():
+    """Fused Adam goes through memory: a weight of channels last must not get another's place of the gradient."""
+    models = [Custom(), Custom()]
+    for model, order in zip(models, (torch.contiguous_format, torch.channels_last), strict=True):
+        with isolated(0, "weights"):
+            model.h = ConvTranspose2d(4, 3, 4, 2, 1)  # by patches, so its gradient is contiguous
+        model.to(memory_format=order)
+        x = torch.linspace(-1, 1, 2 * 4 * 9).reshape(2, 4, 3, 3).sin()
+
+        def loss(rng, model=model, x=x):
+            return LossResult((model.h(x) - 1).square().mean(), {})
+
+        model.given = [Stage("s", 5, (Phase("fit", ("h",), loss, Optimiser(0.02)),))]
+        train(model, toy_pool(), seed=0)
+    torch.testing.assert_close(models[1].h.weight.contiguous(), models[0].h.weight)
 
 
 def test_averages_follow_their_recursion():

@@ -75,7 +75,7 @@ class Updater:
         """One update at the learning rate times ``factor``; parameters without gradient keep value and state."""
         used = [i for i, gradient in enumerate(gradients) if gradient is not None]
         parameters, second, steps = ([group[i] for i in used] for group in (self.parameters, self.second, self.steps))
-        moved = [gradient for gradient in gradients if gradient is not None]
+        moved = [_laid_out(self.parameters[i], gradients[i]) for i in used]
         constants = self.phase.optimiser
         rate, decay = constants.lr * factor, constants.weight_decay
         if constants.kind == "adam":
@@ -99,6 +99,14 @@ class Updater:
     def load(self, state: Mapping[str, Tensor]) -> None:
         """Take over ``state``, as ``state()`` gave it; CheckpointError where names or shapes differ."""
         fill(self.state(), state, f"the optimiser of phase {self.phase.name!r}")
+
+
+def _laid_out(parameter: Tensor, gradient: Tensor | None) -> Tensor:
+    """The gradient, in memory in the order of its parameter: torch's fused Adam pairs them by place in memory."""
+    assert gradient is not None
+    if gradient.stride() == parameter.stride():
+        return gradient
+    return torch.empty_like(parameter).copy_(gradient)
 
 
 @torch.no_grad()
