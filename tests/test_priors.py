@@ -125,6 +125,7 @@ def test_refuses() -> None:
         ({"n_clusters": 2, "unlabelled": np.zeros((9, 3))}, r"unlabelled has 9 samples of shape \(3,\)"),
         ({"n_clusters": 2, "unlabelled": np.zeros((0, 2))}, "unlabelled has 0 samples"),
         ({"n_clusters": 2, "preset": "no"}, "preset"),
+        ({"n_clusters": 2, "generate": True}, "generate has no meaning here"),
     ]
     for more, words in cases:
         with pytest.raises(NemganError, match=words):

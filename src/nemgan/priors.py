@@ -127,6 +127,8 @@ def estimate_priors(
     Raises:
         ValueError: bad data or parameters; one labelled class only; neither labels nor ``n_clusters``.
     """
+    if "generate" in clusterer:
+        raise ConfigError("generate has no meaning here, for masses are learned without the generator: leave it out")
     _check(X, unlabelled, n_clusters, restarts, level, n_bootstrap)
     random_state = seed_of(random_state)
     n = len(X)  # type: ignore[arg-type]

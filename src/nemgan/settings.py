@@ -49,7 +49,7 @@ class ConnectConfig(Section):
     """The connected inverter: h learns from the data's own neighbourhoods (docs/theory.md)."""
 
     samples: Batch = 20_000
-    """At most so many training samples are used; more make the same number of steps see each of them less often."""
+    """So many training samples are used, and all labelled ones; of more, the same steps would see each less often."""
     micro_modes: Count = 20
     neighbours: Count = 10
     weights: Literal["local", "flat"] = "local"

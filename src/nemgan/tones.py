@@ -22,10 +22,10 @@ def tone_curves(made: Tensor, real: Tensor) -> Tensor:
 
 
 def _curve(made: Tensor, real: Tensor) -> Tensor:
-    own, theirs = (torch.bincount(_tone(x).flatten(), minlength=TONES).double() / x.numel() for x in (made, real))
+    own, theirs = (torch.bincount(_tone(x).flatten(), minlength=TONES).cpu().double() / x.numel() for x in (made, real))
     middle = own.cumsum(0) - own / 2  # of the pixels of a tone, half are taken to be darker
     place = torch.searchsorted(theirs.cumsum(0), middle).clamp_max(TONES - 1)
-    return place.float() / (TONES - 1)
+    return (place.float() / (TONES - 1)).to(made.device)
 
 
 def _tone(x: Tensor) -> Tensor:

@@ -69,3 +69,13 @@ def test_extremes_of_neighbourhoods_are_those_of_pooling(shape):
     x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     assert torch.equal(around(x, torch.maximum), F.max_pool2d(x, 3, 1, 1))
     assert torch.equal(around(x, torch.minimum), -F.max_pool2d(-x, 3, 1, 1))
+
+
+def test_whether_images_may_be_mirrored_does_not_depend_on_their_order():
+    """Sorted by class, the first five hundred are of one kind, which may be symmetric where others are not."""
+    train = catalog.load("digits-demo").train
+    rng = np.random.default_rng(0)
+    blank = rng.integers(0, 40, (600, 1, 8, 8)).astype(np.uint8)  # noise may be mirrored
+    assert fitting(blank).flip
+    both = np.concatenate([blank, np.repeat(train.x, 6, 0)[:1400]])
+    assert fitting(both) == fitting(both[::-1])

@@ -65,3 +65,14 @@ def test_cells_find_most_neighbours_of_many_points_and_their_true_distances():
     assert all(len(set(row)) == 10 for row in index.tolist())
     assert distance == pytest.approx(np.linalg.norm(points[:, None] - points[index], axis=-1), abs=2e-2)
     assert np.mean([len(set(a) & set(b)) / 10 for a, b in zip(wanted[40:], index[40:], strict=True)]) > 0.8
+
+
+def test_projection_of_wide_points_is_theirs_and_repeats():
+    """A covariance of 12,288 dimensions, a colour photograph's, would take minutes and gigabytes."""
+    rng = np.random.default_rng(0)
+    points = (rng.normal(size=(80, 5)) @ rng.normal(size=(5, 5000))).astype(np.float32)
+    found = project(points, 8)
+    assert found.shape == (80, 8)
+    np.testing.assert_array_equal(found, project(points, 8))
+    far = np.linalg.norm(points[0] - points[1])
+    np.testing.assert_allclose(np.linalg.norm(found[0] - found[1]), far, rtol=1e-3)

@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from nemgan.errors import CheckpointError, NemganError
 from nemgan.estimators import NEMGANClusterer
+from nemgan.estimators.layout import learn
 
 Array = NDArray[Any]
 QUICK: dict[str, Any] = {"settings": {"gan.steps": 20}}
@@ -135,6 +136,18 @@ def test_images_come_back_as_they_were_given(as_given: Any) -> None:
     assert model.predict(given).shape == (24,) and model.n_features_in_ == given[0].size
 
 
+def test_masses_given_as_an_array_are_kept_with_their_clusters() -> None:
+    x, y = blobs()
+    fitted = NEMGANClusterer(2, priors=np.array([0.7, 0.3]), generate=False).fit(x)
+    assert fitted.priors_.tolist() == [0.7, 0.3] and adjusted_rand_score(y, fitted.labels_) > 0.9
+
+
+def test_bytes_of_few_tones_are_not_almost_black() -> None:
+    layout = learn(np.tile(np.array([[0, 1], [1, 0]], np.uint8), (3, 4, 4)), None)
+    assert layout.white == 1 and layout.to_model(np.ones((1, 8, 8), np.uint8)).max() == 255
+    assert learn(np.full((2, 8, 8), 17, np.uint8), None).white == 255
+
+
 def test_flat_images_in_a_pipeline() -> None:
     x, y = stripes(60)
     rows = x.reshape(60, -1) / 255
@@ -204,6 +217,8 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "continuous labels": ({}, np.eye(4), [0.5, 1, 2, 3], "continuous"),
     "random_state": ({"random_state": "a"}, np.eye(4), None, "random_state"),
     "max_steps": ({"max_steps": 0}, np.eye(4), None, "max_steps"),
+    "no stage left": ({"n_clusters": 2, "preset": "paper", "generate": False}, np.eye(4), None, "generate=True"),
+    "masses to learn": ({"n_clusters": 2, "preset": "paper"}, np.eye(4), None, "preset connected, or give the masses"),
 }
 
 

@@ -39,6 +39,16 @@ def test_a_set_with_itself_is_zero_whatever_its_rank(seed: int, n: int, width: i
     assert frechet(a, a) == pytest.approx(0, abs=1e-9 * (1 + np.square(a).sum()))
 
 
+def test_more_features_than_samples_are_those_of_the_covariance() -> None:
+    rng = np.random.default_rng(0)
+    real, fake = rng.normal(size=(30, 40)), rng.normal(0.3, 1.5, (20, 40))
+    first, second = np.cov(real, rowvar=False), np.cov(fake, rowvar=False)
+    cross = np.trace(np.real(sqrtm(first @ second)))
+    wanted = ((real.mean(0) - fake.mean(0)) ** 2).sum() + np.trace(first) + np.trace(second) - 2 * cross
+    assert frechet(real, fake) == pytest.approx(wanted, rel=1e-5)
+    assert frechet(real, rng.normal(size=(100, 40))) > 0  # one set wide, the other not
+
+
 def test_gaussians_by_hand() -> None:
     """Diagonal covariances: Σ (μ₁−μ₂)² + Σ (σ₁−σ₂)²."""
     signs = np.array([[s, t] for s in (-1, 1) for t in (-1, 1)]) * np.sqrt(3 / 4)  # unit variances with ddof = 1

@@ -222,7 +222,7 @@ def test_what_cannot_be_built_or_trained_is_refused():
         make({"latent.dim": 10})
     with pytest.raises(ConfigError, match="micro_modes=2"):
         make({"connect.micro_modes": 2})
-    with pytest.raises(ConfigError, match="needs the connected inverter"):
+    with pytest.raises(ConfigError, match="by the connected inverter alone"):
         train(make(GAN), Pool.of(blobs()[0]), seed=0)
 
 
@@ -232,3 +232,14 @@ def test_presets_build_for_every_kind_of_sample():
             config = build({}, catalog.entry("nemgan").defaults(preset, shape))
             model = catalog.create("nemgan", config, shape, 3, np.full(3, 1 / 3), 0)
             assert all(torch.isfinite(p).all() for p in islice(model.parameters(), 5))
+
+
+def test_masses_are_those_of_all_samples_not_of_those_learned_from():
+    """Labelled ones are always learned from: half of them are of the rare class here, and a sixth of all that are."""
+    data, y = blobs(1200)
+    shown = np.concatenate([np.flatnonzero(y == c)[:100] for c in range(3)])
+    known = np.full(len(y), -1)
+    known[shown] = y[shown]
+    model = make({"connect.samples": 400, "gan.steps": 0})
+    train(model, Pool.of(Dataset(data.x, known, data.class_names, "blobs")), seed=0)
+    assert np.abs(model.masses().numpy() - MASSES).sum() < 0.02

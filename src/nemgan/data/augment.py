@@ -146,6 +146,7 @@ def fitting(x: Array, strength: float = 1.0, mirror_limit: float = 1.4) -> Augme
     are mostly not black lie on paper.
     """
     if x.ndim == 4:
+        x = x[np.random.default_rng(0).permutation(len(x))]  # the first ones may be of one kind
         edge = np.concatenate([x[:500, ..., 0].ravel(), x[:500, ..., -1].ravel()])
         return Augmentation(strength, flip=mirror_ratio(x) <= mirror_limit, paper=bool(np.median(edge) > 8))
     points = flatten(x[:5000])

@@ -11,12 +11,16 @@ from torch import Tensor
 
 from nemgan.data.dataset import Array
 
+WIDE = 4096
+"""Dimensions from which on the covariance is too large to be worth its exactness."""
+
 
 def project(points: NDArray[np.float32], dims: int = 64) -> NDArray[np.float32]:
-    """Points ``(N, D)`` on their ``dims`` principal components, ``(N, min(dims, D, N))``."""
+    """Points ``(N, D)`` on their ``dims`` principal components, ``(N, min(dims, D, N))``; of wide points about."""
     if dims >= min(points.shape):
         return points
-    return np.asarray(PCA(dims, svd_solver="covariance_eigh").fit_transform(points), np.float32)
+    solver = "covariance_eigh" if points.shape[1] < WIDE else "randomized"
+    return np.asarray(PCA(dims, svd_solver=solver, random_state=0).fit_transform(points), np.float32)
 
 
 def flatten(x: Array, dims: int = 64) -> NDArray[np.float32]:

@@ -7,9 +7,11 @@ disclosed. A run with zero labels builds its pool from ``train.unlabelled()``, s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from nemgan.data.dataset import Dataset
@@ -73,6 +75,12 @@ class Pool:
     @property
     def device(self) -> torch.device:
         return self.x.device
+
+    def glance(self, n: int) -> NDArray[Any]:
+        """At most ``n`` of the samples ``(n, …)``, the same each time and from everywhere: data may come sorted."""
+        chosen = np.sort(np.random.default_rng(0).permutation(len(self))[:n])
+        found: NDArray[Any] = self.x[torch.from_numpy(chosen).to(self.device)].cpu().numpy()
+        return found
 
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
         """Positions of ``n`` samples drawn with replacement, ``(n,)`` int64."""

@@ -118,8 +118,8 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.model_ = fit_model(samples, codes, names, self._config, self.n_clusters_, prior, self._seed)
         self.classes_ = classes
         self._order = np.arange(self.n_clusters_)
-        masses = self.model_.masses().double().cpu().numpy()
-        if not len(classes) and (prior is None or self.priors == "uniform"):
+        masses = self.model_.masses().cpu().double().numpy()
+        if not len(classes) and (prior is None or isinstance(self.priors, str)):
             self._order = np.argsort(-masses, kind="stable")
         posterior = ask(self.model_, samples, "posterior")[:, self._order]
         self.labels_, _, self.margins_ = margins(posterior)

@@ -55,7 +55,7 @@ def ask(model: Model, x: Array, what: Question, batch: int = 1024) -> Float:
         for rows in np.split(x, range(batch, len(x), batch)):
             raw = torch.from_numpy(np.ascontiguousarray(rows)).to(model.device)
             encoded = model.encode(raw) if not double else (raw - model.offset) / model.scale
-            parts.append(getattr(model, what)(encoded).flatten(1).double().cpu().numpy())
+            parts.append(getattr(model, what)(encoded).flatten(1).cpu().double().numpy())
     return np.concatenate(parts)
 
 

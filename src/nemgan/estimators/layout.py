@@ -21,6 +21,8 @@ Array = NDArray[Any]
 Axis = Literal["last", "first", "none"]
 LARGEST = 256
 """Side of the largest images that the networks are made for."""
+DARK = 16
+"""uint8 images with no pixel above this are of few tones, not nearly black."""
 
 
 @dataclass(frozen=True)
@@ -135,8 +137,9 @@ def learn(x: Array, image_shape: Sequence[int] | None) -> Layout:
     """The layout of training samples ``x``: vectors ``(N, D)``, images ``(N, H, W)``, ``(N, H, W, C)`` or
     ``(N, C, H, W)``, or flat images with the shape of one in ``image_shape``.
 
-    With 1 or 3 at both ends of the shape, the last axis is the channels'. White is 255 for uint8; otherwise 1 if no
-    pixel exceeds 1, 255 if some exceed 128 and none 255, and else the largest pixel.
+    With 1 or 3 at both ends of the shape, the last axis is the channels'. White is 255 for uint8 unless no pixel
+    exceeds 16 (masks, digits of few tones); otherwise 1 if no pixel exceeds 1, 255 if some exceed 128 and none 255, and
+    else the largest pixel.
 
     Raises:
         ConfigError: an ``image_shape`` that is none or does not fit.
@@ -158,7 +161,7 @@ def learn(x: Array, image_shape: Sequence[int] | None) -> Layout:
         raise DataError(f"samples have shape {shape}: give images (H, W), (H, W, C) or (C, H, W) with C = 1 or 3")
     _no_negative(x)
     top = float(x.max())
-    white = 255.0 if x.dtype == np.uint8 or 128 < top <= 255 else max(top, 1.0)
+    white = 255.0 if (x.dtype == np.uint8 and top > DARK) or 128 < top <= 255 else max(top, 1.0)
     layout = Layout(shape, axis, flat, dtype, white)
     if layout.side > LARGEST:
         raise DataError(f"images of shape {shape} are too large: resize them to sides of {LARGEST} pixels at most")

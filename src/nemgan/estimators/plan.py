@@ -70,6 +70,8 @@ def settings_for(
     else:
         defaults["latent.dim"] = max(build(defaults).latent.dim, n_clusters)
     if not generate:
+        if not connected:
+            raise ConfigError(f"preset={preset!r} finds clusters while it learns to generate: set generate=True")
         defaults["gan.steps"] = 0
     if max_steps is not None:
         for key, value in _steps(build(defaults)).items():

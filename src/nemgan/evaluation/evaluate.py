@@ -123,7 +123,7 @@ def evaluate(
     found = sure.first
     rng = torch_generator(facts.seed, "evaluate", "prior", device=model.device)
     fake, drawn = generate(model, n_generated, rng)
-    prior = model.masses().detach().double().cpu().numpy()
+    prior = model.masses().detach().cpu().double().numpy()
     table = clustering.confusion(test.y, found, test.n_classes, n_clusters)
     scores = clustering.scores_of_counts(table)
     of_cluster = clustering.match_counts(table) if scores.acc is not None else None

@@ -45,19 +45,21 @@ def frechet(real: Array, fake: Array) -> float:
     (mean, root), (other_mean, other_root) = (_gaussian(features) for features in (real, fake))
     if len(mean) != len(other_mean):
         raise DataError(f"features of width {len(mean)} and {len(other_mean)}: take both from one extractor")
-    # tr (Σ₁Σ₂)^½ is the sum of the singular values of Σ₁^½ Σ₂^½: no square root of a matrix that is not symmetric
-    cross = np.linalg.svd(root @ other_root, compute_uv=False).sum()
+    # tr (Σ₁Σ₂)^½ is the sum of the singular values of R₁R₂ᵀ: no square root of a matrix that is not symmetric
+    cross = np.linalg.svd(root @ other_root.T, compute_uv=False).sum()
     distance = ((mean - other_mean) ** 2).sum() + (root**2).sum() + (other_root**2).sum() - 2 * cross
     return max(0.0, float(distance))
 
 
 def _gaussian(features: Array) -> tuple[Array, Array]:
-    """Mean ``(F,)`` and the symmetric square root of the covariance ``(F, F)``."""
+    """Mean ``(F,)`` and a root R of the covariance RᵀR: symmetric ``(F, F)``, of few samples ``(N, F)``."""
     features = np.asarray(features, np.float64)
     if features.ndim != 2 or len(features) < 2:
         raise DataError(f"a Fréchet distance needs features (N, F) of two samples or more, not {features.shape}")
     if not np.isfinite(features).all():
         raise DataError("features are not finite: the samples or the extractor are broken")
+    if len(features) < features.shape[1]:
+        return features.mean(0), (features - features.mean(0)) / np.sqrt(len(features) - 1)
     values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(features, rowvar=False)))
     return features.mean(0), (vectors * np.sqrt(values.clip(0))) @ vectors.T
 

@@ -34,7 +34,7 @@ class Centres(nn.Module):
         from sklearn.cluster import KMeans
         from sklearn.exceptions import ConvergenceWarning
 
-        points = features.double().cpu().numpy()
+        points = features.cpu().double().numpy()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different features than clusters
             found = KMeans(len(self.centre), n_init=10, random_state=seed).fit(points)

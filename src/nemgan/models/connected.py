@@ -74,8 +74,8 @@ class Connection:
 
     def __init__(self, model: NEMGAN, pool: Pool) -> None:
         self.model, self.settings = model, model.settings.connect
-        self.pool = pool.some(self.settings.samples)
-        self.augment = fitting(pool.x[:5000].cpu().numpy(), self.settings.augment)  # it looks at no more
+        self.all, self.pool = pool, pool.some(self.settings.samples)
+        self.augment = fitting(pool.glance(5000), self.settings.augment)  # it looks at no more
 
     def stages(self) -> list[Stage]:
         settings = self.settings
@@ -112,7 +112,7 @@ class Connection:
             return logs
         cost = self.cost()
         if run == 0 or cost < float(scratch["best_cost"]):
-            scratch["best_cost"] = torch.tensor(cost, dtype=torch.float64)
+            scratch["best_cost"] = torch.tensor(cost)
             kept = model.state_dict() | {key: scratch[key] for key in ("own_neighbours", "own_weights", "votes")}
             scratch.update({f"best/{key}": value.clone() for key, value in kept.items()})
         if run < self.settings.restarts - 1:
@@ -254,15 +254,26 @@ class Connection:
         critic of pairs is shown, and a mode that it never saw real samples of would be drawn at random (C3).
         """
         model = self.model
-        p = self.over_pool(model.inverter.logits).softmax(1)
-        merged = model.merged(p)
-        self._set_prior(torch.bincount(p.argmax(1), minlength=model.n_modes) / len(p), merged.mean(0))
+        merged, modes = self._asked(self.pool)
         neighbours = merged[model.scratch["own_neighbours"][:, 0]]
         mean = merged.mean(0)
         entropy = -(mean * mean.clamp_min(1e-8).log()).sum()
         confidence = 1 - disagreement(merged, neighbours) / entropy.clamp_min(1e-8)
         model.confidence.copy_(confidence)
+        if len(self.all) > len(self.pool):  # whose labelled samples are in another mix, and whose number is smaller
+            merged, modes = self._asked(self.all)
+        self._set_prior(torch.bincount(modes, minlength=model.n_modes) / len(modes), merged.mean(0))
         return {"confidence": float(confidence), "masses": model.masses().tolist()}
+
+    def _asked(self, pool: Pool) -> tuple[Tensor, Tensor]:
+        """Posterior over clusters (N, M) and likeliest micro-mode (N,) of every sample of ``pool``."""
+
+        def ask(x: Tensor) -> Tensor:
+            p = self.model.inverter.logits(x).softmax(1)
+            return torch.cat([self.model.merged(p), p.argmax(1, keepdim=True).to(p.dtype)], 1)
+
+        found = self.over_pool(ask, pool)
+        return found[:, :-1], found[:, -1].long()
 
     def _set_prior(self, sizes: Tensor, masses: Tensor | None = None) -> None:
         """Prior over micro-modes from their sizes (K,), in each cluster scaled to its mass (M,): known, or as given."""

@@ -199,8 +199,8 @@ class Adversary:
         if self.model.known is None and self.connection is None:
             if not len(self.pool.labelled):
                 raise ConfigError(
-                    "prior=learned without labels needs the connected inverter: use preset=connected, labels=0.01, "
-                    "or give the masses with prior=matched or prior=[…]"
+                    "masses are learned without labels by the connected inverter alone: use the preset connected, or "
+                    "give the masses, or some labels"
                 )
             phases.append(Phase("prior", ("prior",), self.prior_loss, Optimiser(1e-2)))
         tones = self.fit_tones if gan.steps and gan.tones and len(self.model.shape) == 3 else None
@@ -218,7 +218,7 @@ class Adversary:
 
     def _changes(self) -> Augmentation:
         """Of real samples. Never mirrored: whether images may be is asked of all at once, and the rare may not."""
-        found = fitting(self.pool.x[:5000].cpu().numpy(), self.gan.augment)
+        found = fitting(self.pool.glance(5000), self.gan.augment)
         return replace(found, flip=False, strength=found.strength / 2) if found.flip else found
 
     def real(self, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
