@@ -18,7 +18,21 @@ TEN = ("n_clusters=10", "prior=uniform")
 DIGITS = ("mnist-7", "mnist-4")
 ATTRIBUTES = {"70:30": ("n_clusters=2", "prior=[0.7,0.3]"), "10:30:60": ("n_clusters=3", "prior=[0.1,0.3,0.6]")}
 ATTRIBUTE_DATA = ("fmnist", "celeba-black-hair")
-STACKED = Cell("nemgan", "stacked-mnist", 0, ("connect.micro_modes=50", "n_clusters=20", "prior=uniform"))
+STACKED = Cell(
+    "nemgan",
+    "stacked-mnist",
+    0,
+    (
+        "connect.steps=0",
+        "contrast.steps=0",
+        "gan.joint=false",
+        "gan.reconstruction=10.0",
+        "gan.steps=8000",
+        "n_clusters=20",
+        "prior=uniform",
+    ),
+)
+"""As in the paper: 20 modes, h on generated samples. A thousand combinations are no twenty or fifty clusters."""
 
 
 def planar(model: str, data: str, seed: int, budget: str) -> Cell:
