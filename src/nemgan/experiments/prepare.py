@@ -26,6 +26,7 @@ from nemgan.models import catalog as model_catalog
 from nemgan.seeding import numpy_generator
 
 if TYPE_CHECKING:
+    from nemgan.data.columns import Columns
     from nemgan.models.base import Model
 
 
@@ -89,19 +90,23 @@ def _kind(config: Config) -> tuple[tuple[int, ...], int]:
     return train.shape, given or train.n_classes
 
 
-def load(config: Config) -> Splits:
-    """The configured data, downloaded if it is a public set not on disk."""
-    return data_catalog.load(config.data, seed=config.seed, download=True, how=config.reading, few=config.few)
+def load(config: Config, known: Columns | None = None) -> Splits:
+    """The configured data, downloaded if it is a public set not on disk; ``known`` says how to read a table."""
+    how, few = config.reading, config.few
+    return data_catalog.load(config.data, seed=config.seed, download=True, how=how, few=few, known=known)
 
 
-def prepare(config: Config) -> Prepared:
+def prepare(config: Config, known: Columns | None = None) -> Prepared:
     """Load the data, hide its labels, settle the number of clusters and the prior.
+
+    Args:
+        known: how rows of a table become vectors; by default learned from its training rows.
 
     Raises:
         ConfigError, DataError: whatever is wrong with the configuration for this data.
     """
     check_model(config)
-    splits = load(config)
+    splits = load(config, known)
     for note in splits.notes:
         logging.getLogger("nemgan").warning("nemgan: note: %s", note)
     first = splits.train.x[:1]

@@ -15,7 +15,6 @@ from pathlib import Path
 import torch
 
 from nemgan.data.catalog import data_root
-from nemgan.data.dataset import Splits
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError
 from nemgan.evaluation.evaluate import Facts, Result, evaluate
@@ -30,7 +29,6 @@ from nemgan.experiments.folder import (
     RESULT,
     Card,
     check_writable,
-    digest,
     new_folder,
     read_card,
     read_config,
@@ -38,7 +36,7 @@ from nemgan.experiments.folder import (
     write_json,
     write_text,
 )
-from nemgan.experiments.prepare import Prepared, configure, load, make_model, prepare
+from nemgan.experiments.prepare import Prepared, configure, make_model, prepare
 from nemgan.models.base import Model
 from nemgan.report import write as write_report
 from nemgan.training.checkpoint import load_model, save_model, saved_info
@@ -92,14 +90,25 @@ def resume_run(folder: Path, words: Iterable[str] = (), *, quiet: bool = False, 
     config = resumed(read_config(folder), words, folder)
     card = read_card(folder)
     with threads(config.threads), named(folder):
-        prepared = prepare(config)
-        if digest(prepared.train) != card.digest:
-            raise ConfigError(
-                f"data {config.data} is not what {folder} was started with: restore it or start a new run"
-            )
+        prepared = prepare_again(config, card, folder)
         model = make_model(config, card).to(pick_device(config.device))
         _finish(config, prepared, model, folder, resume=True, quiet=quiet, started=started)
     return folder
+
+
+def prepare_again(config: Config, card: Card, folder: Path) -> Prepared:
+    """``prepare`` for a run that was started before: the same samples are held out, rows of a table read by its card.
+
+    Raises:
+        ConfigError: other data now, of which other samples would be held out.
+    """
+    prepared = prepare(config, card.table)
+    if prepared.card.digest != card.digest:
+        raise ConfigError(
+            f"data {config.data} is not what {folder} was started with (its training samples or their labels differ): "
+            "restore it or start a new run"
+        )
+    return prepared
 
 
 def load_run(folder: Path) -> tuple[Config, Model]:
@@ -131,13 +140,13 @@ def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
 
     Raises:
         CheckpointError, DataError: as for ``load_run``, and for data that cannot be read.
-        ConfigError: an extractor that is unknown or not installed.
+        ConfigError: changed data, or an extractor that is unknown or not installed.
     """
     folder = Path(folder)
     ready = [extractor(name) for name in extractors]
     config, model = load_run(folder)
     with threads(config.threads), named(folder):
-        result = measure(config, model, load(config), folder, ready)
+        result = measure(config, model, prepare_again(config, model_card(folder), folder), folder, ready)
         if not (folder / RESULT).exists():
             write_text(folder / RESULT, result.to_json())
     return result
@@ -254,13 +263,15 @@ def _finish(
             "card": asdict(prepared.card),
         },
     )
-    result = measure(config, model, prepared.splits, folder)
+    result = measure(config, model, prepared, folder)
     write_text(folder / RESULT, result.to_json())
     save(folder / PICTURES, collect(model, prepared.splits, seed=config.seed))
     write_report(folder)
 
 
-def measure(config: Config, model: Model, splits: Splits, folder: Path, extractors: Sequence[Extractor] = ()) -> Result:
+def measure(
+    config: Config, model: Model, prepared: Prepared, folder: Path, extractors: Sequence[Extractor] = ()
+) -> Result:
     """The record of a trained model. The judge and every score are made here, after training, and go nowhere else."""
     cost = load_model(model, folder)
     facts = Facts(
@@ -268,12 +279,12 @@ def measure(config: Config, model: Model, splits: Splits, folder: Path, extracto
         data=config.data,
         preset=config.preset,
         seed=config.seed,
-        labels_used=read_card(folder).labels_used,
+        labels_used=prepared.card.labels_used,
         prior=config.prior,
         seconds=float(cost["seconds"]),
         steps=int(cost["steps"]),
         seconds_to_acc_95=cost["seconds_to_acc_95"],
         versions={name: str(value) for name, value in versions(config.device).items()},
     )
-    judge = judge_of(splits, JUDGE_SEED, data_root() / "judges")
-    return evaluate(model, splits, judge=judge, facts=facts, extractors=extractors)
+    judge = judge_of(prepared.splits, JUDGE_SEED, data_root() / "judges")
+    return evaluate(model, prepared.splits, judge=judge, facts=facts, extractors=extractors)
