@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -173,6 +174,29 @@ def test_a_finished_run_is_trained_longer_to_the_same_bits(finished: Path, tmp_p
     assert resume_run(folder, ["gan.steps=12"], quiet=True) == folder
     assert same(folder, whole) and timeless(result(folder)) == timeless(result(whole))
     assert load_run(folder)[0] == load_run(whole)[0]
+
+
+@pytest.mark.usefixtures("no_judge")
+@pytest.mark.parametrize("calls", [0, 1])  # killed before the first checkpoint of the longer training, and after it
+def test_training_longer_can_be_interrupted_and_gone_on_with(
+    calls: int, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_after(patch, calls)
+        resume_run(folder, ["gan.steps=12"], quiet=True)
+    assert resume_run(folder, quiet=True) == folder  # as the command says that is printed
+    assert result(folder)["steps"] == result(finished)["steps"] + 4
+
+
+@pytest.mark.usefixtures("no_judge")
+def test_a_run_that_cannot_grow_stays_as_it_was(tiny: list[str], tmp_path: Path) -> None:
+    words = [word for word in tiny if not word.startswith(("connect", "network.inverter"))]
+    folder = run(configure([*words, "model=wgan", "rival.decay=.5"]), out=tmp_path, quiet=True)
+    before = {name: (folder / name).read_bytes() for name in FILES}
+    with pytest.raises(CheckpointError, match="schedule"):
+        resume_run(folder, ["gan.steps=12"], quiet=True)
+    assert {name: (folder / name).read_bytes() for name in FILES} == before
 
 
 def test_a_run_without_checkpoint_cannot_be_resumed(finished: Path, tmp_path: Path) -> None:

@@ -232,6 +232,11 @@ def _finish(
     """Train (on), then evaluate, and write what the folder lacks."""
     pool = Pool.of(prepared.train, model.device)
     watch = config.train
+
+    def ready() -> None:
+        """Write the configuration, which has more steps than it had where a run is to grow."""
+        write_json(folder / CONFIG, config.model_dump(mode="json"))
+
     log = train(
         model,
         pool,
@@ -249,10 +254,9 @@ def _finish(
             ),
             hooks.sample_grid(folder, every=watch.sample_every, seed=config.seed),
         ],
+        ready=ready if resume else None,
         progress=not quiet,
     )
-    if resume:
-        write_json(folder / CONFIG, config.model_dump(mode="json"))  # it may have more steps now
     save_model(
         model,
         folder,

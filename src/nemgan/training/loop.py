@@ -80,6 +80,7 @@ def train(
     log_every: int = 50,
     checkpoint_every: int = 500,
     hooks: Sequence[Hook] = (),
+    ready: Callable[[], None] | None = None,
     progress: bool = False,
 ) -> TrainingLog:
     """Run the stages of ``model`` on ``pool``; the model is trained in place and left in evaluation mode.
@@ -93,6 +94,7 @@ def train(
         log_every: steps between rows of the metrics; each holds means since the last.
         checkpoint_every: steps between checkpoints. Stages begin and end with one in any case.
         hooks: observers; they cannot change the result.
+        ready: called once, when nothing is left to be refused for and the first step is next.
         progress: show progress on standard error.
 
     Raises:
@@ -125,6 +127,8 @@ def train(
             model.scratch.clear()
             run.metrics.start(0)
             run.save()
+        if ready:
+            ready()
         run.progress = stack.enter_context(Progress(progress, [stage.name for stage in stages]))
         run.go()
     return TrainingLog(run.step, run.seconds, run.metrics.rows)
