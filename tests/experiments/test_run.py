@@ -16,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from nemgan import report
 from nemgan.data import catalog
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import CheckpointError, ConfigError, NemganError
@@ -105,6 +106,26 @@ def test_a_loaded_run_gives_what_was_evaluated(finished: Path) -> None:
     x, modes = generate(model, 5, torch_generator(0, "test"), 1)
     assert x.shape == (5, 1, 8, 8) and set(modes) == {1}
     assert timeless(json.loads(evaluate_run(finished).to_json())) == timeless(result(finished))
+
+
+@pytest.mark.usefixtures("no_judge")
+def test_what_is_damaged_is_written_anew_as_the_messages_say(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    record, pictures = folder / "result.json", folder / "pictures.npz"
+    record.write_text(record.read_text()[:200])
+    pictures.write_bytes(pictures.read_bytes()[:200])
+    with pytest.raises(CheckpointError, match="write it anew with nemgan evaluate"):
+        report.write(folder)
+    evaluate_run(folder)
+    assert result(folder)["acc"] == result(finished)["acc"]
+    with pytest.raises(CheckpointError, match=f"make it anew with nemgan train --resume {folder}"):
+        report.write(folder)
+    resume_run(folder, quiet=True)
+    assert pictures.read_bytes() == (finished / "pictures.npz").read_bytes()
+    record.write_text(record.read_text().replace("\n", " "))
+    before = record.read_bytes()
+    evaluate_run(folder)
+    assert record.read_bytes() == before, "a record that can be read is left alone"
 
 
 class Killed(BaseException):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -133,7 +133,9 @@ def model_card(folder: Path) -> Card:
 
 
 def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
-    """Evaluate a finished run again, and write its record if it has none; what training cost is taken from the model.
+    """Evaluate a finished run again, and write its record if it has none that can be read.
+
+    What training cost is taken from the model.
 
     Args:
         extractors: names (``evaluation/extractors.py``) of features for more Fréchet distances.
@@ -147,9 +149,16 @@ def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
     config, model = load_run(folder)
     with threads(config.threads), named(folder):
         result = measure(config, model, prepare_again(config, model_card(folder), folder), folder, ready)
-        if not (folder / RESULT).exists():
+        if not _has_record(folder):
             write_text(folder / RESULT, result.to_json())
     return result
+
+
+def _has_record(folder: Path) -> bool:
+    with suppress(FileNotFoundError, CheckpointError):
+        Result.from_json((folder / RESULT).read_bytes())
+        return True
+    return False
 
 
 def plan(config: Config, *, out: Path = Path("runs")) -> dict[str, object]:
