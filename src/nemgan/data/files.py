@@ -58,12 +58,6 @@ class Found:
     columns: Columns | None = None
 
 
-def read(path: Path | str, shape: tuple[int, ...] | None = None) -> tuple[Samples, Sequence[str]]:
-    """Samples and ids of :func:`find`."""
-    found = find(path, shape)
-    return found.x, found.ids
-
-
 def find(
     path: Path | str,
     shape: tuple[int, ...] | None = None,

@@ -127,16 +127,6 @@ def hide_labels(data: Dataset, share: float, rng: np.random.Generator) -> Datase
     return replace(data, y=y)
 
 
-def hold_out(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
-    """A random ``share`` of the samples set aside (at least one), and the rest: ``(rest, aside)``.
-
-    Raises:
-        DataError: fewer than two samples.
-    """
-    aside = apart(len(data), share, rng, data.name)
-    return data.take(~aside), data.take(aside)
-
-
 def apart(
     n: int, share: float, rng: np.random.Generator, name: str, spare: NDArray[np.bool_] | None = None
 ) -> NDArray[np.bool_]:
