@@ -12,7 +12,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from nemgan.cli import app
-from nemgan.data import arrays, catalog, labels
+from nemgan.data import arrays, catalog, files, labels
 from nemgan.errors import ConfigError, DataError
 from nemgan.experiments import run as running
 from nemgan.experiments.config import reading
@@ -72,6 +72,19 @@ def test_samples_of_a_table_are_rows_of_it(of_table: Path, table: Path, tmp_path
         assert model_card(of_table) == card and card.table is not None  # the weights' file says it too
     finally:
         (of_table / "away").rename(of_table / "model.json")
+
+
+def test_own_data_are_read_once(table: Path, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load, calls = files.load, []
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(files, "load", counted)
+    words = [*tiny[1:], f"data={table}", "id_column=who", "label_column=kind", f"--out={tmp_path}"]
+    done = CliRunner().invoke(app, ["train", *words, "--dry-run"])
+    assert "72 for training, 18 held out" in done.stdout and len(calls) == 1
 
 
 @pytest.mark.usefixtures("no_judge")

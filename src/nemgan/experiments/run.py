@@ -15,6 +15,7 @@ from pathlib import Path
 import torch
 
 from nemgan.data.catalog import data_root
+from nemgan.data.dataset import Splits
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError
 from nemgan.evaluation.evaluate import Facts, Result, evaluate
@@ -49,12 +50,20 @@ JUDGE_SEED = 0
 __all__ = ["configure", "load_run", "resume_run", "run"]
 
 
-def run(config: Config, *, out: Path = Path("runs"), quiet: bool = False, started: float | None = None) -> Path:
+def run(
+    config: Config,
+    *,
+    out: Path = Path("runs"),
+    quiet: bool = False,
+    started: float | None = None,
+    splits: Splits | None = None,
+) -> Path:
     """Train, evaluate and report one configuration in a new folder of ``out``; returns that folder.
 
     Args:
         quiet: no progress bar.
         started: ``time.monotonic()`` at the start of the process, for ``seconds_to_acc_95``; by default now.
+        splits: the configured data, where they have been read (``configure_and_read``).
 
     Raises:
         NemganError: bad input, found before the folder is made; or trouble while training, which names the folder.
@@ -64,7 +73,7 @@ def run(config: Config, *, out: Path = Path("runs"), quiet: bool = False, starte
         config = config.model_copy(update={"threads": n_threads})
         device = pick_device(config.device)
         check_writable(out)
-        prepared = prepare(config)
+        prepared = prepare(config, splits=splits)
         model = make_model(config, prepared.card)
         folder = new_folder(out, config)
         with named(folder):
@@ -161,8 +170,8 @@ def _has_record(folder: Path) -> bool:
     return False
 
 
-def plan(config: Config, *, out: Path = Path("runs")) -> dict[str, object]:
-    """What ``run`` would do, with all of its checks made, as words and numbers by name.
+def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = None) -> dict[str, object]:
+    """What ``run`` would do, with all of its checks made, as words and numbers by name; arguments as for ``run``.
 
     Raises:
         NemganError: whatever ``run`` would be refused for.
@@ -170,7 +179,7 @@ def plan(config: Config, *, out: Path = Path("runs")) -> dict[str, object]:
     with threads(config.threads) as n_threads:
         device = pick_device(config.device)
         check_writable(out)
-        prepared = prepare(config)
+        prepared = prepare(config, splits=splits)
         card = prepared.card
         model = make_model(config, card)
         stages = model.stages(Pool.of(prepared.train))
