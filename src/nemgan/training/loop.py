@@ -5,7 +5,8 @@
 
 A training is a function of the model's initial state, the pool, the seed and nothing else. Every phase has a random
 generator of its own, the caller's are left as they were, and hooks look but cannot touch. With a folder, the training
-can be interrupted anywhere (signal, crash, power cut) and resumed to the same bits.
+can be interrupted anywhere (signal, crash, power cut) and resumed: to the same bits on a CPU with the same number of
+threads; a GPU's own kernels may differ in the last bits.
 """
 
 from __future__ import annotations
