@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -154,5 +155,18 @@ def test_the_package_exports_what_it_lists() -> None:
     for name in nemgan.__all__:
         assert getattr(nemgan, name) is not None
     assert set(nemgan.__all__) <= set(dir(nemgan))
+    assert ("NEMGANOverSampler" in nemgan.__all__) == (find_spec("imblearn") is not None)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = nemgan.nothing
+
+
+def test_without_an_extra_the_rest_is_exported_and_the_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['imblearn'] = None\n"
+        "import inspect, nemgan; from nemgan import *\n"
+        "assert 'NEMGANClusterer' in dict(inspect.getmembers(nemgan)) and 'NEMGANOverSampler' not in dir(nemgan)\n"
+        "try: from nemgan import NEMGANOverSampler\n"
+        "except ImportError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert "pip install 'nemgan[imbalanced]'" in done.stdout, done.stderr

@@ -10,6 +10,7 @@ The names below are imported when first used, so that ``import nemgan`` costs no
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ __all__ = [
     "resume_run",
     "run",
 ]
+
+if find_spec("imblearn") is None:  # listed only where it can be had; naming it still says which extra it needs
+    __all__.remove("NEMGANOverSampler")
 
 _HOMES = {
     "Config": "nemgan.experiments.config",

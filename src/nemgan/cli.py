@@ -157,21 +157,22 @@ def train(
     words = [*(words or []), *(["skip_bad=true"] if skip_bad else [])]
     if resume is not None and (dry_run or print_config):
         raise ConfigError("--dry-run and --print-config are about a new run, --resume about an old one: give either")
-    from nemgan.experiments.prepare import configure
+    from nemgan.experiments.prepare import configure_and_read
 
-    config = configure(words) if resume is None else None  # refused before torch is imported, where it can be
+    # refused before torch is imported, where it can be
+    config, splits = configure_and_read(words) if resume is None else (None, None)
     if config is not None and print_config:
         _print_config(config)
         return
     from nemgan.experiments.run import plan, resume_run, run
 
     if config is not None and dry_run:
-        print_pairs(plan(config, out=out))
+        print_pairs(plan(config, out=out, splits=splits))
         return
     if resume is not None:
         folder = resume_run(resume, words, quiet=quiet, started=STARTED)
     elif config is not None:
-        folder = run(config, out=out, quiet=quiet, started=STARTED)
+        folder = run(config, out=out, quiet=quiet, started=STARTED, splits=splits)
     if not quiet:
         print_summary(read_record(folder))
         typer.echo(f"\nopen {folder / 'report.html'}\n")

@@ -304,13 +304,11 @@ class Encoder(nn.Module):
         outputs: int,
         *,
         batch_norm: bool = True,
-        spectral: bool = False,
         style: str = "compact",
     ) -> None:
         super().__init__()
-        wrap = _wrapper(spectral)
-        self.trunk, size = trunk(shape, width, style=style, batch_norm=batch_norm, wrap=wrap)
-        self.head = wrap(nn.Linear(size, outputs))
+        self.trunk, size = trunk(shape, width, style=style, batch_norm=batch_norm)
+        self.head = nn.Linear(size, outputs)
 
     def features(self, x: Tensor) -> Tensor:
         found: Tensor = self.trunk(_centred(x))

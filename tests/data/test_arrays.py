@@ -39,8 +39,9 @@ class Bomb:
 )
 def test_layouts_of_arrays(tmp_path, given_shape, model, wanted):
     np.save(tmp_path / "x.npy", noise(*given_shape))
-    x, ids = files.read(tmp_path / "x.npy", model)
-    assert x.shape == wanted and ids == list("01234")
+    found = files.find(tmp_path / "x.npy", model)
+    x = found.x
+    assert x.shape == wanted and found.ids == list("01234")
     assert x.flags.c_contiguous and x.flags.writeable
     assert x.dtype == (np.float32 if len(wanted) == 2 else np.uint8)
 
@@ -48,7 +49,7 @@ def test_layouts_of_arrays(tmp_path, given_shape, model, wanted):
 def test_channels_last_keeps_the_pixels(tmp_path):
     pixels = noise(4, 8, 8, 3)
     np.savez(tmp_path / "x.npz", x=np.asfortranarray(pixels))
-    x, _ = files.read(tmp_path / "x.npz")
+    x = files.find(tmp_path / "x.npz").x
     assert (x == pixels.transpose(0, 3, 1, 2)).all()
 
 
@@ -71,7 +72,7 @@ def test_channels_last_keeps_the_pixels(tmp_path):
 def test_wrong_shapes_say_what_is_wanted(tmp_path, given_shape, model, why):
     np.save(tmp_path / "x.npy", np.zeros(given_shape, np.uint8))
     with pytest.raises(DataError, match=why) as error:
-        files.read(tmp_path / "x.npy", model)
+        files.find(tmp_path / "x.npy", model)
     assert str(given_shape) in str(error.value)
 
 
@@ -97,7 +98,7 @@ def test_pixels_that_make_no_picture(tmp_path, pixels, why):
     with pytest.raises(DataError, match=r"x\.npy"):
         files.load(tmp_path / "x.npy")
     with pytest.raises(DataError, match=why.replace("1 pixels", "64 pixels")):
-        files.read(tmp_path / "x.npy")
+        files.find(tmp_path / "x.npy")
 
 
 def test_npz_with_labels(tmp_path):
@@ -164,7 +165,7 @@ def test_every_truncation_of_an_array_is_refused(tmp_path, name):
     for n in range(len(whole)):
         path.write_bytes(whole[:n])
         with pytest.raises(DataError, match=name):
-            files.read(path)
+            files.find(path)
 
 
 @settings(max_examples=300)
@@ -178,7 +179,7 @@ def test_a_damaged_array_is_refused_or_read(tmp_path_factory, write, draw):
     path = tmp_path_factory.getbasetemp() / ("damaged.npy" if write is np.save else "damaged.npz")
     path.write_bytes(content)
     try:
-        files.read(path)
+        files.find(path)
     except DataError as error:
         assert "\n" not in str(error)
 
@@ -188,16 +189,16 @@ def test_headers_that_promise_too_much_are_refused_before_anything_is_allocated(
     np.lib.format.write_array_header_1_0(made, {"descr": "|u1", "fortran_order": False, "shape": (1 << 40, 8, 8)})
     (tmp_path / "x.npy").write_bytes(made.getvalue() + b"1234")
     with pytest.raises(DataError, match=r"expected 70368744177664 bytes .* found 4"):
-        files.read(tmp_path / "x.npy")
+        files.find(tmp_path / "x.npy")
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr("x.npy", made.getvalue())
     with pytest.raises(DataError, match=r"array x of .* is damaged"):
-        files.read(tmp_path / "x.npz")
+        files.find(tmp_path / "x.npz")
 
 
 def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path, monkeypatch):
     np.savez_compressed(tmp_path / "x.npz", x=np.zeros((1 << 12, 64, 64), np.uint8))
-    assert files.read(tmp_path / "x.npz")[0].shape == (1 << 12, 1, 64, 64)
+    assert files.find(tmp_path / "x.npz").x.shape == (1 << 12, 1, 64, 64)
     monkeypatch.setattr(arrays, "_LARGE", 1 << 20)
     with pytest.raises(DataError, match="unpacks 100-fold or more"):
-        files.read(tmp_path / "x.npz")
+        files.find(tmp_path / "x.npz")

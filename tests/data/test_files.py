@@ -48,7 +48,7 @@ def test_hidden_files_and_other_files_are_left_out(tmp_path):
     for name in ("1.png", "2.JPG", ".3.png", ".git/4.png", "__MACOSX/5.png"):
         save(tmp_path / name, grey())
     (tmp_path / "notes.txt").write_text("no picture")
-    assert files.read(tmp_path)[1] == ["1.png", "2.JPG"]
+    assert files.find(tmp_path).ids == ["1.png", "2.JPG"]
 
 
 def test_hold_out_follows_the_seed(tmp_path):
@@ -64,16 +64,17 @@ def test_hold_out_follows_the_seed(tmp_path):
 def test_pictures_take_the_network_size_nearest_to_their_median(tmp_path, sides, side):
     for i, s in enumerate(sides):
         save(tmp_path / f"{i}.png", grey(50, s))
-    assert files.read(tmp_path)[0].shape == (len(sides), 1, side, side)
+    assert files.find(tmp_path).x.shape == (len(sides), 1, side, side)
 
 
 def test_grey_only_if_all_are_grey(tmp_path):
     save(tmp_path / "0.png", grey(7))
     save(tmp_path / "1.png", np.full((28, 28, 3), 9))
-    assert files.read(tmp_path)[0].shape == (2, 1, 28, 28)
+    assert files.find(tmp_path).x.shape == (2, 1, 28, 28)
     save(tmp_path / "2.png", np.full((28, 28, 3), (200, 9, 9)))
-    x, ids = files.read(tmp_path)
-    assert x.shape == (3, 3, 28, 28) and ids == ["0.png", "1.png", "2.png"]
+    found = files.find(tmp_path)
+    x = found.x
+    assert x.shape == (3, 3, 28, 28) and found.ids == ["0.png", "1.png", "2.png"]
     assert x[0].max() == x[0].min() == 7 and x[2, :, 0, 0].tolist() == [200, 9, 9]
 
 
@@ -89,11 +90,11 @@ def test_nothing_there(tmp_path):
         files.load(save(tmp_path / "x.png", grey()))
 
 
-def test_read_takes_the_shape_of_the_model(tmp_path):
+def test_pictures_take_the_shape_of_the_model(tmp_path):
     path = save(tmp_path / "a" / "x.png", np.full((50, 60, 3), (200, 9, 9)))
-    x, ids = files.read(tmp_path, (1, 28, 28))
-    assert x.shape == (1, 1, 28, 28) and ids == ["a/x.png"]
-    x, ids = files.read(path, (3, 32, 32))
-    assert x.shape == (1, 3, 32, 32) and ids == ["x.png"]
+    found = files.find(tmp_path, (1, 28, 28))
+    assert found.x.shape == (1, 1, 28, 28) and found.ids == ["a/x.png"]
+    found = files.find(path, (3, 32, 32))
+    assert found.x.shape == (1, 3, 32, 32) and found.ids == ["x.png"]
     with pytest.raises(DataError, match="vectors of 2 numbers"):
-        files.read(tmp_path, (2,))
+        files.find(tmp_path, (2,))

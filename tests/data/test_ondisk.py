@@ -44,7 +44,7 @@ def test_on_disk_and_in_memory_are_equal(
 @pytest.mark.usefixtures("small")
 def test_rows_are_indexed_as_arrays_are(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", noise(60, 8, 8))
-    rows = files.read(tmp_path / "x.npy")[0]
+    rows = files.find(tmp_path / "x.npy").x
     assert isinstance(rows, Rows)
     whole = np.load(tmp_path / "x.npy")[:, None]
     mask = np.random.default_rng(1).random(60) < 0.5
@@ -64,7 +64,7 @@ def test_a_pool_on_disk_is_the_pool_in_memory(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", noise(60, 8, 8))
     y = np.full(60, -1)
     y[[3, 9]] = 0
-    there = Dataset(files.read(tmp_path / "x.npy")[0], y, ("a",), "x")
+    there = Dataset(files.find(tmp_path / "x.npy").x, y, ("a",), "x")
     here = Dataset(np.asarray(there.x), y, ("a",), "x")
     a, b = Pool.of(there), Pool.of(here)
     at = a.draw(20, torch.Generator().manual_seed(0))
@@ -78,15 +78,15 @@ def test_a_pool_on_disk_is_the_pool_in_memory(tmp_path: Path) -> None:
 def test_large_numbers_are_checked_in_parts(tmp_path: Path) -> None:
     x = noise(100, 8, 8) / 255
     np.save(tmp_path / "x.npy", x)
-    assert (files.read(tmp_path / "x.npy")[0] == np.rint(x * 255)[:, None]).all()
+    assert (files.find(tmp_path / "x.npy").x == np.rint(x * 255)[:, None]).all()
     x[70, 1, 2], x[90] = np.nan, np.inf
     np.save(tmp_path / "x.npy", x)
     with pytest.raises(DataError, match=r"65 pixels are NaN or infinite \(first at \(70, (0, )?1, 2\)\)"):
-        files.read(tmp_path / "x.npy")
+        files.find(tmp_path / "x.npy")
     v = np.random.default_rng(0).normal(size=(2000, 4))
     np.save(tmp_path / "v.npy", v)
-    assert np.array_equal(files.read(tmp_path / "v.npy")[0], v.astype(np.float32))
+    assert np.array_equal(files.find(tmp_path / "v.npy").x, v.astype(np.float32))
     v[1500, 2] = np.nan
     np.save(tmp_path / "v.npy", v)
     with pytest.raises(DataError, match=r"1 values are NaN or infinite \(first at row 1500, column 2\)"):
-        files.read(tmp_path / "v.npy")
+        files.find(tmp_path / "v.npy")

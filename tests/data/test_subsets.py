@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nemgan.data.dataset import Dataset
-from nemgan.data.subsets import counts_for, hide_labels, hold_out, impose_masses, merge_classes, share_out
+from nemgan.data.subsets import apart, counts_for, hide_labels, impose_masses, merge_classes, share_out
 from nemgan.errors import DataError
 
 counts = st.lists(st.integers(1, 200), min_size=2, max_size=5)
@@ -153,12 +153,14 @@ def test_share_of_data_without_labels():
 
 
 @given(st.integers(2, 300), st.integers(0, 5))
-def test_hold_out_parts_the_samples(n, seed):
-    rest, aside = hold_out(data_of([n - 1, 1]), 0.2, rng(seed))
-    assert len(aside) == max(1, round(0.2 * n))
-    assert sorted(np.concatenate([rest.x, aside.x])[:, 0]) == list(range(n))
+def test_sparing_samples_changes_no_more_of_those_set_aside_than_it_must(n, seed):
+    spare = rng(seed + 9).random(n) < 0.3
+    plain, sparing = (apart(n, 0.2, rng(seed), "toy", which) for which in (None, spare))
+    assert sparing.sum() == plain.sum() == max(1, round(0.2 * n))
+    assert (sparing & ~plain).sum() == (plain & ~sparing).sum() == min((plain & spare).sum(), (~plain & ~spare).sum())
+    assert not (plain & ~spare & ~sparing).any()
 
 
-def test_hold_out_needs_two():
+def test_setting_aside_needs_two():
     with pytest.raises(DataError, match="at least 2"):
-        hold_out(data_of([1]), 0.2, rng())
+        apart(1, 0.2, rng(), "toy")

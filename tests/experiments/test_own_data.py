@@ -12,13 +12,13 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from nemgan.cli import app
-from nemgan.data import arrays, catalog, labels
+from nemgan.data import arrays, catalog, files, labels
 from nemgan.errors import ConfigError, DataError
 from nemgan.experiments import run as running
 from nemgan.experiments.config import reading
 from nemgan.experiments.outputs import predict_run, sample_run
 from nemgan.experiments.prepare import prepare
-from nemgan.experiments.run import configure, model_card, run
+from nemgan.experiments.run import configure, evaluate_run, model_card, run
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -72,6 +72,35 @@ def test_samples_of_a_table_are_rows_of_it(of_table: Path, table: Path, tmp_path
         assert model_card(of_table) == card and card.table is not None  # the weights' file says it too
     finally:
         (of_table / "away").rename(of_table / "model.json")
+
+
+def test_own_data_are_read_once(table: Path, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load, calls = files.load, []
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls.append(args)
+        return load(*args, **kwargs)
+
+    monkeypatch.setattr(files, "load", counted)
+    words = [*tiny[1:], f"data={table}", "id_column=who", "label_column=kind", f"--out={tmp_path}"]
+    done = CliRunner().invoke(app, ["train", *words, "--dry-run"])
+    assert "72 for training, 18 held out" in done.stdout and len(calls) == 1
+
+
+@pytest.mark.usefixtures("no_judge")
+def test_a_changed_table_is_not_evaluated(of_table: Path, table: Path) -> None:
+    before = table.read_text()
+    found = evaluate_run(of_table)
+    assert (found.n_train, found.n_test) == (72, 18)
+    head, *lines = before.splitlines()
+    doubled = [[who, str(2 * int(age)), *rest] for who, age, *rest in (line.split(",") for line in lines)]
+    try:
+        for now in (f"{before}p90,33,Graz,a\n", "\n".join([head, *map(",".join, doubled)])):
+            table.write_text(now)  # grown: others would be held out; in other units: the same when standardised anew
+            with pytest.raises(ConfigError, match=r"is not what .* was started with.*: restore it or start a new run"):
+                evaluate_run(of_table)
+    finally:
+        table.write_text(before)
 
 
 def test_other_data_than_a_table_is_refused(of_table: Path, finished: Path, table: Path, tmp_path: Path) -> None:

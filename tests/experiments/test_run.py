@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from nemgan import report
 from nemgan.data import catalog
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import CheckpointError, ConfigError, NemganError
@@ -106,6 +108,26 @@ def test_a_loaded_run_gives_what_was_evaluated(finished: Path) -> None:
     assert timeless(json.loads(evaluate_run(finished).to_json())) == timeless(result(finished))
 
 
+@pytest.mark.usefixtures("no_judge")
+def test_what_is_damaged_is_written_anew_as_the_messages_say(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    record, pictures = folder / "result.json", folder / "pictures.npz"
+    record.write_text(record.read_text()[:200])
+    pictures.write_bytes(pictures.read_bytes()[:200])
+    with pytest.raises(CheckpointError, match="write it anew with nemgan evaluate"):
+        report.write(folder)
+    evaluate_run(folder)
+    assert result(folder)["acc"] == result(finished)["acc"]
+    with pytest.raises(CheckpointError, match=f"make it anew with nemgan train --resume {folder}"):
+        report.write(folder)
+    resume_run(folder, quiet=True)
+    assert pictures.read_bytes() == (finished / "pictures.npz").read_bytes()
+    record.write_text(record.read_text().replace("\n", " "))
+    before = record.read_bytes()
+    evaluate_run(folder)
+    assert record.read_bytes() == before, "a record that can be read is left alone"
+
+
 class Killed(BaseException):
     """Ends a run on the spot, as a kill would: nothing on the way out may rely on being told."""
 
@@ -173,6 +195,29 @@ def test_a_finished_run_is_trained_longer_to_the_same_bits(finished: Path, tmp_p
     assert resume_run(folder, ["gan.steps=12"], quiet=True) == folder
     assert same(folder, whole) and timeless(result(folder)) == timeless(result(whole))
     assert load_run(folder)[0] == load_run(whole)[0]
+
+
+@pytest.mark.usefixtures("no_judge")
+@pytest.mark.parametrize("calls", [0, 1])  # killed before the first checkpoint of the longer training, and after it
+def test_training_longer_can_be_interrupted_and_gone_on_with(
+    calls: int, finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_after(patch, calls)
+        resume_run(folder, ["gan.steps=12"], quiet=True)
+    assert resume_run(folder, quiet=True) == folder  # as the command says that is printed
+    assert result(folder)["steps"] == result(finished)["steps"] + 4
+
+
+@pytest.mark.usefixtures("no_judge")
+def test_a_run_that_cannot_grow_stays_as_it_was(tiny: list[str], tmp_path: Path) -> None:
+    words = [word for word in tiny if not word.startswith(("connect", "network.inverter"))]
+    folder = run(configure([*words, "model=wgan", "rival.decay=.5"]), out=tmp_path, quiet=True)
+    before = {name: (folder / name).read_bytes() for name in FILES}
+    with pytest.raises(CheckpointError, match="schedule"):
+        resume_run(folder, ["gan.steps=12"], quiet=True)
+    assert {name: (folder / name).read_bytes() for name in FILES} == before
 
 
 def test_a_run_without_checkpoint_cannot_be_resumed(finished: Path, tmp_path: Path) -> None:

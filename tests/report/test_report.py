@@ -215,7 +215,7 @@ def test_does_without_curves_and_pictures(make_run: MakeRun) -> None:
 def test_damaged_pictures_are_named(make_run: MakeRun, damage: bytes) -> None:
     folder = make_run()
     (folder / "pictures.npz").write_bytes(damage)
-    with pytest.raises(CheckpointError, match=r"pictures\.npz is damaged"):
+    with pytest.raises(CheckpointError, match=r"pictures\.npz is damaged: make it anew with nemgan train --resume"):
         report.write(folder)
 
 

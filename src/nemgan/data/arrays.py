@@ -87,7 +87,7 @@ def _read_npy(file: IO[bytes], size: int, what: str, mapped: Path | None = None)
 
 
 def as_samples(x: Array, what: str, shape: tuple[int, ...] | None = None) -> Samples:
-    """Images ``(N, C, H, W)`` uint8 or vectors ``(N, D)`` float32 from an array in a layout that ``files.read`` names.
+    """Images ``(N, C, H, W)`` uint8 or vectors ``(N, D)`` float32 from an array in a layout that ``files.find`` names.
 
     Large images of uint8 stay on disk; all else is converted block by block.
 

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from nemgan.data import files, labels, synthetic
+from nemgan.data.columns import Columns
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.download import ensure
 from nemgan.data.images import CELEBA, CIFAR10, DIGITS, FASHION_MNIST, MNIST, ImageSet
@@ -148,6 +149,7 @@ def load(
     download: bool = False,
     how: files.Reading | None = None,
     few: Path | None = None,
+    known: Columns | None = None,
 ) -> Splits:
     """The named set, or a user's own data at a path (see :mod:`nemgan.data.files`).
 
@@ -159,6 +161,7 @@ def load(
         download: fetch raw files that are missing.
         how: what the reader of a path is told beside it.
         few: a CSV of few labels; samples of a named set have the numbers of their rows in the training split.
+        known: how rows of a table become vectors, as in :func:`nemgan.data.files.load`.
 
     Raises:
         DataError: unknown name, nothing at the path, files missing or damaged.
@@ -166,7 +169,7 @@ def load(
     name = str(name_or_path)
     if isinstance(name_or_path, Path) or name not in _RECIPES:
         if isinstance(name_or_path, Path) or _like_path(name):
-            return files.load(Path(name_or_path).expanduser(), seed, how, few)
+            return files.load(Path(name_or_path).expanduser(), seed, how, few, known)
         here = {found.name for found in Path().glob("*")}
         near = get_close_matches(name, here, n=1, cutoff=0.6)
         raise unknown("data set or path", name, {*_RECIPES, *near}, DataError)

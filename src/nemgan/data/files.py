@@ -58,12 +58,6 @@ class Found:
     columns: Columns | None = None
 
 
-def read(path: Path | str, shape: tuple[int, ...] | None = None) -> tuple[Samples, Sequence[str]]:
-    """Samples and ids of :func:`find`."""
-    found = find(path, shape)
-    return found.x, found.ids
-
-
 def find(
     path: Path | str,
     shape: tuple[int, ...] | None = None,
@@ -101,7 +95,13 @@ def find(
     return Found(pixels, [f.relative_to(base).as_posix() for f in kept], notes)
 
 
-def load(path: Path | str, seed: int = 0, how: Reading | None = None, few: Path | None = None) -> Splits:
+def load(
+    path: Path | str,
+    seed: int = 0,
+    how: Reading | None = None,
+    few: Path | None = None,
+    known: Columns | None = None,
+) -> Splits:
     """The data at ``path`` with a random 20 % held out for testing (the same for the same ``seed``).
 
     A folder whose pictures all lie in two or more subfolders is labelled by these, an .npz by its ``y``, a table by
@@ -109,6 +109,7 @@ def load(path: Path | str, seed: int = 0, how: Reading | None = None, few: Path 
 
     Args:
         few: a CSV of few labels (:mod:`nemgan.data.labels`). The samples it names are held out last.
+        known: how rows of a table become vectors; by default learned from the training rows.
 
     Raises:
         DataError: as :func:`find`; also fewer than two samples, or arrays of images of a size not in ``SIZES``.
@@ -140,7 +141,8 @@ def load(path: Path | str, seed: int = 0, how: Reading | None = None, few: Path 
     spare = None if shown is None else shown >= 0
     aside = apart(len(y), _HELD_OUT, numpy_generator(seed, "held out"), name, spare)
     if kind == "table":
-        found = _encoded(table, *columns.learn(table.take(~aside), how.impute))
+        learned = (known,) if known is not None else columns.learn(table.take(~aside), how.impute)
+        found = _encoded(table, *learned)
     data = Dataset(found.x, y, names, name, np.array(found.ids))
     few_shown = None if shown is None else shown[~aside]
     return Splits(data.take(~aside), data.take(aside), (*notes, *found.notes), found.columns, few_shown)

@@ -34,7 +34,7 @@ class OnDisk:
 
 @dataclass(frozen=True, eq=False)
 class Pool:
-    """Samples, disclosed labels and neighbours on one device.
+    """Samples and disclosed labels on one device.
 
     Attributes:
         x: images ``(N, C, H, W)`` uint8 or vectors ``(N, D)`` float32, as in the data set, and on disk where those are.

@@ -127,20 +127,12 @@ def hide_labels(data: Dataset, share: float, rng: np.random.Generator) -> Datase
     return replace(data, y=y)
 
 
-def hold_out(data: Dataset, share: float, rng: np.random.Generator) -> tuple[Dataset, Dataset]:
-    """A random ``share`` of the samples set aside (at least one), and the rest: ``(rest, aside)``.
-
-    Raises:
-        DataError: fewer than two samples.
-    """
-    aside = apart(len(data), share, rng, data.name)
-    return data.take(~aside), data.take(aside)
-
-
 def apart(
     n: int, share: float, rng: np.random.Generator, name: str, spare: NDArray[np.bool_] | None = None
 ) -> NDArray[np.bool_]:
     """Which of ``n`` samples are set aside, ``(n,)``: a random ``share``, at least one; of those to ``spare`` last.
+
+    One that is spared has another in its place; the rest are those that would be set aside if none were spared.
 
     Raises:
         DataError: fewer than two samples.
@@ -148,11 +140,11 @@ def apart(
     if n < 2:
         raise DataError(f"data {name!r} has {n} sample: give at least 2, one is held out for testing")
     aside, wanted = np.zeros(n, bool), max(1, round(share * n))
-    if spare is None:
-        aside[rng.choice(n, wanted, replace=False)] = True
-    else:
-        order = rng.permutation(n)
-        aside[order[np.argsort(spare[order], kind="stable")][:wanted]] = True
+    drawn = rng.choice(n, wanted, replace=False)
+    if spare is not None:
+        order = np.concatenate([drawn, rng.permutation(np.setdiff1d(np.arange(n), drawn))])
+        drawn = order[np.argsort(spare[order], kind="stable")][:wanted]
+    aside[drawn] = True
     return aside
 
 

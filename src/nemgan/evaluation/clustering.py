@@ -62,17 +62,11 @@ def confusion(y: Array, found: Array, n_classes: int | None = None, n_clusters: 
     return np.bincount(flat, minlength=rows * columns).reshape(rows, columns).astype(np.int64)
 
 
-def match(y: Array, found: Array, n_clusters: int, n_classes: int | None = None) -> NDArray[np.int64]:
+def match_counts(counts: Array) -> NDArray[np.int64]:
     """Class of each cluster ``(n_clusters,)`` under the best one-to-one match; −1 where no class is left for it.
 
-    >>> match(np.array([0, 0, 1, 1]), np.array([1, 1, 0, 2]), 3)
+    >>> match_counts(np.array([[0, 2, 0], [1, 0, 1]]))  # confusion table (n_classes, n_clusters)
     array([ 1,  0, -1])
-    """
-    return match_counts(confusion(y, found, n_classes, n_clusters))
-
-
-def match_counts(counts: Array) -> NDArray[np.int64]:
-    """``match`` from a confusion table ``(n_classes, n_clusters)``.
 
     Of several matches that get as many samples right, one with the highest macro recall is taken, so that no score
     depends on how clusters are numbered.

@@ -26,6 +26,7 @@ from nemgan.models import catalog as model_catalog
 from nemgan.seeding import numpy_generator
 
 if TYPE_CHECKING:
+    from nemgan.data.columns import Columns
     from nemgan.models.base import Model
 
 
@@ -53,16 +54,22 @@ def configure(words: Iterable[str]) -> Config:
     Raises:
         ConfigError, DataError: an unknown key, model, preset or data set, a value not allowed, data unreadable.
     """
+    return configure_and_read(words)[0]
+
+
+def configure_and_read(words: Iterable[str]) -> tuple[Config, Splits | None]:
+    """``configure``, and a user's own data, which it has to read: for ``prepare``, so that they are read once."""
     overrides = parse_overrides(words)
     asked = build(overrides)
     entry = model_catalog.entry(asked.model)
     preset = asked.preset if "preset" in overrides else entry.default_preset
-    defaults = {"preset": preset, **entry.defaults(preset, *_kind(asked))}
+    shape, n_clusters, splits = _kind(asked)
+    defaults = {"preset": preset, **entry.defaults(preset, shape, n_clusters)}
     config = build(overrides, defaults)
     usual, given = flat(build({}, defaults)), flat(config)
     model_catalog.refuse(config.model, (key for key in overrides if given[key] != usual[key]))
     check_model(config)
-    return config
+    return config, splits
 
 
 def check_model(config: Config) -> None:
@@ -79,29 +86,34 @@ def check_model(config: Config) -> None:
         raise model_catalog.lacking(config.model, "C3", f"prior={show(config.prior)}")
 
 
-def _kind(config: Config) -> tuple[tuple[int, ...], int]:
-    """Sample shape and number of clusters of the configured data, without reading it where its name is known."""
+def _kind(config: Config) -> tuple[tuple[int, ...], int, Splits | None]:
+    """Sample shape and number of clusters of the configured data, and the data where their name does not say it."""
     given = config.n_clusters or (len(config.prior) if isinstance(config.prior, tuple) else 0)
     if config.data in data_catalog.names():
         known = data_catalog.entry(config.data)
-        return known.shape, given or len(known.class_names)
-    train = load(config).train
-    return train.shape, given or train.n_classes
+        return known.shape, given or len(known.class_names), None
+    splits = load(config)
+    return splits.train.shape, given or splits.train.n_classes, splits
 
 
-def load(config: Config) -> Splits:
-    """The configured data, downloaded if it is a public set not on disk."""
-    return data_catalog.load(config.data, seed=config.seed, download=True, how=config.reading, few=config.few)
+def load(config: Config, known: Columns | None = None) -> Splits:
+    """The configured data, downloaded if it is a public set not on disk; ``known`` says how to read a table."""
+    how, few = config.reading, config.few
+    return data_catalog.load(config.data, seed=config.seed, download=True, how=how, few=few, known=known)
 
 
-def prepare(config: Config) -> Prepared:
+def prepare(config: Config, known: Columns | None = None, splits: Splits | None = None) -> Prepared:
     """Load the data, hide its labels, settle the number of clusters and the prior.
+
+    Args:
+        known: how rows of a table become vectors; by default learned from its training rows.
+        splits: the configured data, where they have been read.
 
     Raises:
         ConfigError, DataError: whatever is wrong with the configuration for this data.
     """
     check_model(config)
-    splits = load(config)
+    splits = splits or load(config, known)
     for note in splits.notes:
         logging.getLogger("nemgan").warning("nemgan: note: %s", note)
     first = splits.train.x[:1]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,7 +30,6 @@ from nemgan.experiments.folder import (
     RESULT,
     Card,
     check_writable,
-    digest,
     new_folder,
     read_card,
     read_config,
@@ -38,7 +37,7 @@ from nemgan.experiments.folder import (
     write_json,
     write_text,
 )
-from nemgan.experiments.prepare import Prepared, configure, load, make_model, prepare
+from nemgan.experiments.prepare import Prepared, configure, make_model, prepare
 from nemgan.models.base import Model
 from nemgan.report import write as write_report
 from nemgan.training.checkpoint import load_model, save_model, saved_info
@@ -51,12 +50,20 @@ JUDGE_SEED = 0
 __all__ = ["configure", "load_run", "resume_run", "run"]
 
 
-def run(config: Config, *, out: Path = Path("runs"), quiet: bool = False, started: float | None = None) -> Path:
+def run(
+    config: Config,
+    *,
+    out: Path = Path("runs"),
+    quiet: bool = False,
+    started: float | None = None,
+    splits: Splits | None = None,
+) -> Path:
     """Train, evaluate and report one configuration in a new folder of ``out``; returns that folder.
 
     Args:
         quiet: no progress bar.
         started: ``time.monotonic()`` at the start of the process, for ``seconds_to_acc_95``; by default now.
+        splits: the configured data, where they have been read (``configure_and_read``).
 
     Raises:
         NemganError: bad input, found before the folder is made; or trouble while training, which names the folder.
@@ -66,7 +73,7 @@ def run(config: Config, *, out: Path = Path("runs"), quiet: bool = False, starte
         config = config.model_copy(update={"threads": n_threads})
         device = pick_device(config.device)
         check_writable(out)
-        prepared = prepare(config)
+        prepared = prepare(config, splits=splits)
         model = make_model(config, prepared.card)
         folder = new_folder(out, config)
         with named(folder):
@@ -92,14 +99,25 @@ def resume_run(folder: Path, words: Iterable[str] = (), *, quiet: bool = False, 
     config = resumed(read_config(folder), words, folder)
     card = read_card(folder)
     with threads(config.threads), named(folder):
-        prepared = prepare(config)
-        if digest(prepared.train) != card.digest:
-            raise ConfigError(
-                f"data {config.data} is not what {folder} was started with: restore it or start a new run"
-            )
+        prepared = prepare_again(config, card, folder)
         model = make_model(config, card).to(pick_device(config.device))
         _finish(config, prepared, model, folder, resume=True, quiet=quiet, started=started)
     return folder
+
+
+def prepare_again(config: Config, card: Card, folder: Path) -> Prepared:
+    """``prepare`` for a run that was started before: the same samples are held out, rows of a table read by its card.
+
+    Raises:
+        ConfigError: other data now, of which other samples would be held out.
+    """
+    prepared = prepare(config, card.table)
+    if prepared.card.digest != card.digest:
+        raise ConfigError(
+            f"data {config.data} is not what {folder} was started with (its training samples or their labels differ): "
+            "restore it or start a new run"
+        )
+    return prepared
 
 
 def load_run(folder: Path) -> tuple[Config, Model]:
@@ -124,27 +142,36 @@ def model_card(folder: Path) -> Card:
 
 
 def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
-    """Evaluate a finished run again, and write its record if it has none; what training cost is taken from the model.
+    """Evaluate a finished run again, and write its record if it has none that can be read.
+
+    What training cost is taken from the model.
 
     Args:
         extractors: names (``evaluation/extractors.py``) of features for more Fréchet distances.
 
     Raises:
         CheckpointError, DataError: as for ``load_run``, and for data that cannot be read.
-        ConfigError: an extractor that is unknown or not installed.
+        ConfigError: changed data, or an extractor that is unknown or not installed.
     """
     folder = Path(folder)
     ready = [extractor(name) for name in extractors]
     config, model = load_run(folder)
     with threads(config.threads), named(folder):
-        result = measure(config, model, load(config), folder, ready)
-        if not (folder / RESULT).exists():
+        result = measure(config, model, prepare_again(config, model_card(folder), folder), folder, ready)
+        if not _has_record(folder):
             write_text(folder / RESULT, result.to_json())
     return result
 
 
-def plan(config: Config, *, out: Path = Path("runs")) -> dict[str, object]:
-    """What ``run`` would do, with all of its checks made, as words and numbers by name.
+def _has_record(folder: Path) -> bool:
+    with suppress(FileNotFoundError, CheckpointError):
+        Result.from_json((folder / RESULT).read_bytes())
+        return True
+    return False
+
+
+def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = None) -> dict[str, object]:
+    """What ``run`` would do, with all of its checks made, as words and numbers by name; arguments as for ``run``.
 
     Raises:
         NemganError: whatever ``run`` would be refused for.
@@ -152,7 +179,7 @@ def plan(config: Config, *, out: Path = Path("runs")) -> dict[str, object]:
     with threads(config.threads) as n_threads:
         device = pick_device(config.device)
         check_writable(out)
-        prepared = prepare(config)
+        prepared = prepare(config, splits=splits)
         card = prepared.card
         model = make_model(config, card)
         stages = model.stages(Pool.of(prepared.train))
@@ -223,6 +250,11 @@ def _finish(
     """Train (on), then evaluate, and write what the folder lacks."""
     pool = Pool.of(prepared.train, model.device)
     watch = config.train
+
+    def ready() -> None:
+        """Write the configuration, which has more steps than it had where a run is to grow."""
+        write_json(folder / CONFIG, config.model_dump(mode="json"))
+
     log = train(
         model,
         pool,
@@ -240,10 +272,9 @@ def _finish(
             ),
             hooks.sample_grid(folder, every=watch.sample_every, seed=config.seed),
         ],
+        ready=ready if resume else None,
         progress=not quiet,
     )
-    if resume:
-        write_json(folder / CONFIG, config.model_dump(mode="json"))  # it may have more steps now
     save_model(
         model,
         folder,
@@ -254,13 +285,15 @@ def _finish(
             "card": asdict(prepared.card),
         },
     )
-    result = measure(config, model, prepared.splits, folder)
+    result = measure(config, model, prepared, folder)
     write_text(folder / RESULT, result.to_json())
     save(folder / PICTURES, collect(model, prepared.splits, seed=config.seed))
     write_report(folder)
 
 
-def measure(config: Config, model: Model, splits: Splits, folder: Path, extractors: Sequence[Extractor] = ()) -> Result:
+def measure(
+    config: Config, model: Model, prepared: Prepared, folder: Path, extractors: Sequence[Extractor] = ()
+) -> Result:
     """The record of a trained model. The judge and every score are made here, after training, and go nowhere else."""
     cost = load_model(model, folder)
     facts = Facts(
@@ -268,12 +301,12 @@ def measure(config: Config, model: Model, splits: Splits, folder: Path, extracto
         data=config.data,
         preset=config.preset,
         seed=config.seed,
-        labels_used=read_card(folder).labels_used,
+        labels_used=prepared.card.labels_used,
         prior=config.prior,
         seconds=float(cost["seconds"]),
         steps=int(cost["steps"]),
         seconds_to_acc_95=cost["seconds_to_acc_95"],
         versions={name: str(value) for name, value in versions(config.device).items()},
     )
-    judge = judge_of(splits, JUDGE_SEED, data_root() / "judges")
-    return evaluate(model, splits, judge=judge, facts=facts, extractors=extractors)
+    judge = judge_of(prepared.splits, JUDGE_SEED, data_root() / "judges")
+    return evaluate(model, prepared.splits, judge=judge, facts=facts, extractors=extractors)

@@ -128,4 +128,6 @@ def _arrays(path: Path) -> dict[str, Array]:
         file = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
         return {key: file[key] for key in file.files}
     except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error):
-        raise CheckpointError(f"{path} is damaged: make it anew with nemgan evaluate, or remove it") from None
+        raise CheckpointError(
+            f"{path} is damaged: make it anew with nemgan train --resume {path.parent}, or remove it"
+        ) from None

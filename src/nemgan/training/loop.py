@@ -5,7 +5,8 @@
 
 A training is a function of the model's initial state, the pool, the seed and nothing else. Every phase has a random
 generator of its own, the caller's are left as they were, and hooks look but cannot touch. With a folder, the training
-can be interrupted anywhere (signal, crash, power cut) and resumed to the same bits.
+can be interrupted anywhere (signal, crash, power cut) and resumed: to the same bits on a CPU with the same number of
+threads; a GPU's own kernels may differ in the last bits.
 """
 
 from __future__ import annotations
@@ -80,6 +81,7 @@ def train(
     log_every: int = 50,
     checkpoint_every: int = 500,
     hooks: Sequence[Hook] = (),
+    ready: Callable[[], None] | None = None,
     progress: bool = False,
 ) -> TrainingLog:
     """Run the stages of ``model`` on ``pool``; the model is trained in place and left in evaluation mode.
@@ -93,6 +95,7 @@ def train(
         log_every: steps between rows of the metrics; each holds means since the last.
         checkpoint_every: steps between checkpoints. Stages begin and end with one in any case.
         hooks: observers; they cannot change the result.
+        ready: called once, when nothing is left to be refused for and the first step is next.
         progress: show progress on standard error.
 
     Raises:
@@ -125,6 +128,8 @@ def train(
             model.scratch.clear()
             run.metrics.start(0)
             run.save()
+        if ready:
+            ready()
         run.progress = stack.enter_context(Progress(progress, [stage.name for stage in stages]))
         run.go()
     return TrainingLog(run.step, run.seconds, run.metrics.rows)

@@ -165,11 +165,20 @@ def longer(theirs: Mapping[str, object], stages: list[Stage]) -> dict[str, objec
 
     Such a training can go on: until where it was, it equals one that was started with more steps. Not so with a
     schedule, which knows the end from the start.
+
+    Raises:
+        CheckpointError: more steps of a stage with a schedule.
     """
     last, key = stages[-1], f"{stages[-1].name}.steps"
     before = theirs.get(key)
-    more = isinstance(before, int) and last.steps > before
-    return {**theirs, key: last.steps} if more and not any(phase.schedule for phase in last.phases) else dict(theirs)
+    if not isinstance(before, int) or last.steps <= before:
+        return dict(theirs)
+    if any(phase.schedule for phase in last.phases):
+        raise CheckpointError(
+            f"{key} = {before} cannot become {last.steps}: its learning rate follows a schedule that was made for "
+            f"{before} steps; start a new run with {last.steps}"
+        )
+    return {**theirs, key: last.steps}
 
 
 def same_plan(theirs: Mapping[str, object], mine: Mapping[str, object], folder: Path) -> None:
