@@ -113,7 +113,7 @@ def prepare(config: Config, known: Columns | None = None, splits: Splits | None 
         ConfigError, DataError: whatever is wrong with the configuration for this data.
     """
     check_model(config)
-    splits = splits or load(config, known)
+    splits = load(config, known) if splits is None else splits
     for note in splits.notes:
         logging.getLogger("nemgan").warning("nemgan: note: %s", note)
     first = splits.train.x[:1]

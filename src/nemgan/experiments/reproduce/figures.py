@@ -32,7 +32,7 @@ STACKED = Cell(
         "prior=uniform",
     ),
 )
-"""As in the paper: 20 modes, h on generated samples. A thousand combinations are no twenty or fifty clusters."""
+"""Twenty modes, a critic of x, h on generated samples and ẑ too (Eq. 3–4): a thousand combinations are no clusters."""
 
 
 def planar(model: str, data: str, seed: int, budget: str) -> Cell:
