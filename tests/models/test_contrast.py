@@ -81,6 +81,27 @@ def test_labels_that_are_known_are_kept(trained):
     assert (predict(model, data.x).argmax(1) == 1 - data.y).mean() > 0.85
 
 
+@pytest.mark.parametrize("labels", [(35, 15), (25, 25)])
+def test_labels_decide_where_votes_do_not(labels):
+    """Whether they were drawn at random or picked by class; where all votes agree they count for more."""
+    rng, y = np.random.default_rng(0), np.arange(200) >= 140
+    shown = np.full(200, -1)
+    shown[np.concatenate([np.arange(labels[0]), 199 - np.arange(labels[1])])] = [0] * labels[0] + [1] * labels[1]
+    data = stripes(200)
+    model = made(prior=None)
+    contrast = Contrast(model, Pool.of(Dataset(data.x, shown, data.class_names, "few")))
+    model.scratch["features"] = torch.from_numpy(rng.normal(size=(200, 64)) + 1.5 * y[:, None]).float()
+    votes = torch.from_numpy(np.eye(2)[y.astype(int)]).float()
+    votes[100:180] = torch.tensor([0.51, 0.49])  # of both kinds
+    heard = contrast._labels_heard(votes.clone())
+    assert heard.sum(1).numpy() == pytest.approx(np.ones(200), abs=1e-5)
+    assert (heard.argmax(1).numpy() == y).mean() > 0.97 and (votes.argmax(1).numpy() == y).mean() == 0.8
+    assert heard[shown >= 0].max(1).values.min() == 1
+    votes = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).repeat(100, 1)
+    votes[shown >= 0] = torch.from_numpy(np.eye(2)[shown[shown >= 0]]).float()
+    assert (contrast._labels_heard(votes).argmax(1) == votes.argmax(1)).float().mean() > 0.8
+
+
 def test_views_need_images_and_a_pooled_inverter():
     with pytest.raises(ConfigError, match=r"network\.inverter_style=pooled"):
         made(**{"network.inverter_style": "same"})

@@ -1,6 +1,6 @@
 """NEMGAN as a whole, on small made data: what it promises, not how."""
 
-from itertools import islice
+from itertools import islice, product
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ import torch
 from nemgan.data.dataset import Dataset
 from nemgan.data.pool import Pool
 from nemgan.errors import ConfigError
-from nemgan.experiments.config import build
+from nemgan.experiments.config import build, flat
 from nemgan.models import catalog
 from nemgan.models.nemgan import NEMGAN, Adversary
 from nemgan.seeding import torch_generator
@@ -232,6 +232,16 @@ def test_presets_build_for_every_kind_of_sample():
             config = build({}, catalog.entry("nemgan").defaults(preset, shape))
             model = catalog.create("nemgan", config, shape, 3, np.full(3, 1 / 3), 0)
             assert all(torch.isfinite(p).all() for p in islice(model.parameters(), 5))
+
+
+def test_thorough_is_more_of_what_is_usual():
+    for shape, clusters in product([(2,), (1, 8, 8), (1, 28, 28), (3, 32, 32)], [2, 5]):
+        usual, more = (
+            flat(build({}, catalog.entry("nemgan").defaults(preset, shape, clusters)))
+            for preset in ("connected", "thorough")
+        )
+        changed = {key for key in more if more[key] != usual[key]}
+        assert changed and all(more[key] >= 2 * usual[key] for key in changed)
 
 
 def test_masses_are_those_of_all_samples_not_of_those_learned_from():

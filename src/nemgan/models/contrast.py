@@ -23,6 +23,7 @@ from nemgan.data.neighbours import project
 from nemgan.losses.connectivity import contrast
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage
 from nemgan.models.connected import NOTHING, Connection, cool_down
+from nemgan.prevalence import Labels, regression, softmax
 
 if TYPE_CHECKING:
     from nemgan.data.pool import Pool
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 LABEL_WEIGHT = 10.0
 """Weight of a sample whose label is disclosed, the others' being 1."""
+REGRESSION, DOUBT = 0.01, 0.05
+"""Inverse strength of the weight decay of the regression on labels, and what the votes leave to it at least."""
 
 
 def half_cosine(progress: float) -> float:
@@ -81,13 +84,27 @@ class Contrast(Connection):
         model, scratch = self.model, self.model.scratch
         model.inverter.centre_on(self.over_pool(model.inverter.trunk))
         found = self.vote(rng)
-        votes = scratch["votes"]
-        if len(self.pool.labelled):
-            votes[self.pool.labelled] = F.one_hot(self.pool.labels, model.n_clusters).to(votes.dtype)
         scratch["features"] = self.over_pool(model.inverter.features)
+        if len(self.pool.labelled):
+            scratch["votes"] = self._labels_heard(scratch["votes"])
+        votes = scratch["votes"]
         scratch["modes"] = self._cut(votes.argmax(1), rng)
         self._set_prior(torch.bincount(scratch["modes"], minlength=model.n_modes) / len(votes))
         return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
+
+    def _labels_heard(self, votes: Tensor) -> Tensor:
+        """``votes`` (N, M) times what a logistic regression on the labels makes of h's features; labels as given.
+
+        The regression is brought to the votes' masses, so labels may be picked by class.
+        """
+        labels = Labels(self.pool.labelled.cpu().numpy(), self.pool.labels.cpu().numpy(), self.model.n_clusters)
+        learn = regression(self.model.scratch["features"].cpu().numpy(), REGRESSION)
+        masses = votes.mean(0).clamp_min(1e-6).cpu().numpy()
+        said = softmax(learn(labels, np.ones(len(labels.y)), np.arange(len(votes))) + np.log(masses))
+        both = votes.clamp(DOUBT, 1 - DOUBT) * torch.from_numpy(said).to(votes)
+        both = both / both.sum(1, keepdim=True)
+        both[self.pool.labelled] = F.one_hot(self.pool.labels, labels.n_classes).to(both.dtype)
+        return both
 
     def _cut(self, cluster: Tensor, rng: torch.Generator) -> Tensor:
         """Micro-mode of each sample (N,): K-means within each cluster, with modes in proportion to its mass."""

@@ -59,7 +59,7 @@ WITH_LABELS = {
     "mnist-2-3v5-90": (0.993, None, None),
 }
 THOROUGH = {
-    KNOWN: ("mnist-2-3v5-70", "fmnist-5", "fmnist", "cifar-10"),
+    KNOWN: ("mnist-2-3v5-70", "fmnist-5"),
     LABELS: ("fmnist-5", "cifar-2-70"),
 }
 """Sets on which the default preset is short of what is asked for; these are run with ``preset=thorough`` too."""
