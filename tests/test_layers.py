@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from nemgan import layers
 from nemgan.layers import Conv2d, ConvTranspose2d
 
 
@@ -31,3 +32,8 @@ def test_an_image_without_gradient_goes_torchs_way():
     layer = Conv2d(1, 4, 4, 2, 1)
     x = torch.rand(2, 1, 8, 8)
     assert "Convolution" in layer(x).grad_fn.name() and "Convolution" not in layer(x.requires_grad_()).grad_fn.name()
+
+
+def test_torch_before_2_7_can_train_too():
+    """It has no is_exporting; what stands in for it says no outside of compilation."""
+    assert layers._exporting() is False and torch.compiler.is_compiling() is False

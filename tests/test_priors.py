@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 from typer.testing import CliRunner
 
 from nemgan.cli import app
@@ -93,6 +94,18 @@ def test_an_interval_without_labels_is_no_narrower_than_the_number_of_samples_al
     x = np.array([[0, 0], [0, 0.1], [0, 0.2], [9, 9], [9, 9.1]])
     found = estimate_priors(x, n_clusters=2, restarts=1, random_state=np.random.default_rng(0))
     assert np.ptp(found.interval, axis=1).min() > 0.3
+
+
+def test_few_samples_in_question_leave_doubt_however_alike_they_are() -> None:
+    x, y = blobs((60, 20))
+    found = estimate_priors(x, hidden(y, 5), unlabelled=x[y == 0][:10], restarts=1, n_bootstrap=20, max_steps=60)
+    assert found.few_labels is not None and found.few_labels.masses[1] < 0.05
+    assert found.few_labels.interval[1, 1] > 0.2  # none of ten: up to .28 by Wilson's interval
+
+
+def test_sparse_samples_are_refused_in_one_line() -> None:
+    with pytest.raises(NemganError, match=r"X is sparse: give X.toarray\(\)"):
+        estimate_priors(csr_array(np.eye(8)), n_clusters=2)
 
 
 def test_missing_labels_of_pandas_are_unlabelled() -> None:

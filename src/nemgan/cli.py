@@ -238,7 +238,7 @@ def predict(
     from nemgan.experiments.outputs import check_free, predict_run
 
     if out is not None:
-        check_free(out)
+        check_free(out, folder=False)
     text = predict_run(run, source, skip_bad=skip_bad)
     if out is None:
         typer.echo(text, nl=False)

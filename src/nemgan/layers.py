@@ -14,8 +14,11 @@ FEW = 3
 """Channels for which patches are faster."""
 
 
+_exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # the first came with torch 2.7
+
+
 def _by_patches(channels: int, x: Tensor) -> bool:
-    return channels <= FEW and x.device.type == "cpu" and not torch.compiler.is_exporting()
+    return channels <= FEW and x.device.type == "cpu" and not _exporting()
 
 
 class Conv2d(nn.Conv2d):

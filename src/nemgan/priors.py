@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import issparse
 from scipy.stats import t as student
 
 from nemgan import prevalence
@@ -170,6 +171,9 @@ def estimate_priors(
 
 def _check(X: Any, other: Any, n_clusters: Any, restarts: Any, level: float, n_bootstrap: Any) -> None:
     """Refuse, before anything is trained, what could not be used after it."""
+    for name, each in (("X", X), ("unlabelled", other)):
+        if issparse(each):
+            raise DataError(f"{name} is sparse: give {name}.toarray()")
     whole = {"restarts": (restarts, 1), "n_bootstrap": (n_bootstrap, 20)}
     if n_clusters is not None:
         whole["n_clusters"] = (n_clusters, 2)
@@ -214,9 +218,7 @@ def _zero(
     mean = stacked.mean(0)
     around = np.concatenate([draw - point for draw, point in zip(draws, points, strict=True)]) + mean
     found, n = prevalence.interval(mean, around, level, spread), len(X if other is None else other)  # type: ignore[arg-type]
-    sampled = prevalence.wilson(mean * n, level)  # soft posteriors of few samples vary less than the samples do
-    widest = np.stack([np.minimum(found[:, 0], sampled[:, 0]), np.maximum(found[:, 1], sampled[:, 1])], 1)
-    return Shares(mean, widest), apart, first
+    return Shares(mean, _at_least_sampled(found, mean, n, level)), apart, first
 
 
 def _named(zero: Shares, posterior: Float, codes: Int) -> Shares:
@@ -284,7 +286,17 @@ def _few(
     if np.bincount(codes[known]).min() < 2:
         return Shares(mean, np.tile([0.0, 1.0], (n_classes, 1)))
     moved, factor = np.abs(np.mean(plain, 0) - mean), prevalence.stretch(codes[known], level)
-    return Shares(mean, prevalence.interval(mean, np.stack(draws), level, moved, factor))
+    found = prevalence.interval(mean, np.stack(draws), level, moved, factor)
+    return Shares(mean, _at_least_sampled(found, mean, len(X if other is None else other), level))  # type: ignore[arg-type]
+
+
+def _at_least_sampled(interval: Float, masses: Float, n: int, level: float) -> Float:
+    """``interval`` (M, 2), no narrower than that of shares ``masses`` (M,) counted among ``n`` samples.
+
+    Posteriors of few samples vary less, from one draw of them to the next, than the samples do.
+    """
+    sampled = prevalence.wilson(masses * n, level)
+    return np.stack([np.minimum(interval[:, 0], sampled[:, 0]), np.maximum(interval[:, 1], sampled[:, 1])], 1)
 
 
 def _asked(fit: NEMGANClusterer, X: ArrayLike, what: Question, rows: Int | None = None) -> Float:

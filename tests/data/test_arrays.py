@@ -81,6 +81,7 @@ def test_number_types_of_pixels():
     for x in (wanted, wanted / 255, wanted.astype(float), wanted.astype(np.int64), (wanted / 255).astype(np.float16)):
         assert (to_uint8(x, "x") == wanted).all() and to_uint8(x, "x").dtype == np.uint8
     assert to_uint8(np.array([False, True]), "x").tolist() == [0, 255]
+    assert to_uint8(np.array([0.0, 0.5, 1.0001]), "x").tolist() == [0, 128, 255]  # resizing overshoots
 
 
 @pytest.mark.parametrize(
@@ -90,6 +91,7 @@ def test_number_types_of_pixels():
         ([0.0, np.inf], "NaN or infinite"),
         ([-1.0, 1.0], "span -1 … 1; rescale"),
         ([0, 65535], "span 0 … 65535"),
+        ([0.5, 16.0], "go up to 16, which is no known white"),
         ([1j], "complex"),
     ],
 )

@@ -1,6 +1,7 @@
 """One picture: converted, cropped and turned; whole, damaged and dangerous."""
 
 import io
+import os
 import struct
 import zlib
 
@@ -107,3 +108,35 @@ def test_postscript_is_never_handed_to_another_program(tmp_path):
     (tmp_path / "x.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n")
     with pytest.raises(DataError, match="not a readable picture"):
         files.find(tmp_path)
+
+
+def test_pictures_of_more_than_eight_bits_have_one_white(tmp_path):
+    rng = np.random.default_rng(0)
+    for bits, white in [(8, 255), (12, 4095), (16, 65535)]:
+        folder = tmp_path / str(bits)
+        folder.mkdir()
+        for i, top in enumerate([white, white // 2]):
+            pixels = rng.integers(0, top, (28, 28)).astype(np.uint16)
+            pixels[0, 0] = top
+            Image.fromarray(pixels).save(folder / f"{i}.png")
+        found = files.find(folder)
+        assert found.x.reshape(2, -1).max(1).tolist() == pytest.approx([255, 127], abs=1)
+        assert f"white of the 2 pictures of more than 8 bits is taken to be {white}" in found.notes
+
+
+def test_pages_that_are_not_read_are_told(tmp_path):
+    pages = [Image.fromarray(grey(value)) for value in (10, 20, 30)]
+    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
+    Image.fromarray(grey(5)).save(tmp_path / "one.tif")
+    found = files.find(tmp_path)
+    assert len(found.x) == 2 and "of 1 files of several pages the first page alone is read" in found.notes
+
+
+def test_names_that_are_no_utf8_can_be_written(tmp_path):
+    try:
+        for i in range(4):
+            Image.fromarray(grey(10 * i)).save(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9-%d.png" % i))
+    except (OSError, UnicodeError):
+        pytest.skip("such names cannot be made here")
+    found = files.find(tmp_path)
+    assert found.ids[0] == r"caf\xe9-0.png" and "".join(found.ids).encode()

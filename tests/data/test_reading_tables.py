@@ -201,3 +201,39 @@ def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtra, match=r"nemgan\[tables\]"):
         read_table(tmp_path / "t.parquet")
+
+
+def test_parquet_as_data_frames_are_written(tmp_path: Path) -> None:
+    """Names of rows come last there, to the last digit; columns may be numbered."""
+    pa, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    ids = [1234567890123456789 + i for i in range(4)]
+    parquet.write_table(pa.table({"a": [1.0, 2, 3, 5], "__index_level_0__": ids}), tmp_path / "t.parquet")
+    table = read_table(tmp_path / "t.parquet")
+    assert table.ids == tuple(map(str, ids)) and list(table.columns) == ["a"]
+    parquet.write_table(pa.table({"a": [1.0, 2, 3, 5], "id": ids}), tmp_path / "t.parquet")
+    assert read_table(tmp_path / "t.parquet", id_column="id").ids == tuple(map(str, ids))
+    parquet.write_table(pa.table({"0": [1.0, 2], "1": [4, 3]}), tmp_path / "t.parquet")
+    assert list(read_table(tmp_path / "t.parquet").columns) == ["0", "1"]
+    (tmp_path / "t.csv").write_text("0,1\n1.5,4\n2.5,3\n")
+    assert list(read_table(tmp_path / "t.csv").columns) == ["0", "1"]
+
+
+def test_columns_that_are_almost_numbers(tmp_path: Path) -> None:
+    ages = [str(20 + i % 25) for i in range(60)]
+    for i in (3, 40):
+        ages[i] = "unknown"
+    found = files.find(write(tmp_path / "t.csv", column(0, ages)))
+    assert any("'age' is taken for words, since it holds 'unknown' among numbers" in note for note in found.notes)
+    few = [f"{i % 7},5" for i in range(60)]
+    with pytest.raises(DataError, match="'age' holds numbers with a decimal comma"):
+        files.find(write(tmp_path / "t.csv", column(0, few), mark=";"))
+    months = [f"2020_{1 + i % 12:02d}" for i in range(60)]
+    found = files.find(write(tmp_path / "t.csv", column(0, months)))
+    assert found.columns is not None and found.columns.columns[0].kind == "words"
+
+
+@pytest.mark.parametrize("impute", ["none", "median"])
+def test_numbers_where_training_rows_had_words(impute: columns.Impute) -> None:
+    learned, _ = columns.learn(Table("t", {"g": np.array(["A", "B", "B"], object)}, ("0", "1", "2")), impute)
+    x, notes = learned.encode(Table("new", {"g": np.array([1.0, 2.0])}, ("0", "1")))
+    assert (x == 0.5).all() and "1, 2" in notes[0]

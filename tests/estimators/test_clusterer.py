@@ -20,6 +20,7 @@ from sklearn.preprocessing import StandardScaler
 
 from nemgan.errors import CheckpointError, NemganError
 from nemgan.estimators import NEMGANClusterer
+from nemgan.estimators.labels import encode
 from nemgan.estimators.layout import learn
 
 Array = NDArray[Any]
@@ -264,3 +265,17 @@ def test_images_on_another_scale_are_refused(fitted_on: str) -> None:
     with pytest.raises(NemganError, match="same scale"):
         found.predict(other)
     found.predict(np.zeros_like(given))
+
+
+def test_missing_labels_in_a_list_are_no_class() -> None:
+    for words in (["a", np.nan, "b", None, "-1"], np.array([b"a", b"-1", b"b", b"-1", b"-1"])):
+        codes, classes = encode(words, 5)
+        assert codes.tolist() == [0, -1, 1, -1, -1] and classes.tolist() == ["a", "b"]
+
+
+def test_images_after_a_table_have_no_names_of_columns() -> None:
+    pd = pytest.importorskip("pandas")
+    rng = np.random.default_rng(0)
+    model = NEMGANClusterer(2, max_steps=2, generate=False).fit(pd.DataFrame(rng.random((12, 3)), columns=list("abc")))
+    assert model.feature_names_in_.tolist() == ["a", "b", "c"]
+    assert not hasattr(model.fit(rng.random((12, 8, 8))), "feature_names_in_")

@@ -155,3 +155,29 @@ def test_columns_of_words_are_named_and_a_class_of_one_is_warned_of() -> None:
             ask()
     with pytest.warns(UserWarning, match="one sample alone is given of class few"):
         NEMGANOverSampler(**QUICK).fit_resample(x[:41], y[:41])
+
+
+def test_columns_of_a_data_frame_keep_their_types() -> None:
+    """What generated numbers are rounded to: whole numbers, true or false, categories that exist."""
+    from nemgan.estimators import NEMGANOverSampler
+
+    pd = pytest.importorskip("pandas")
+    y = np.repeat([0, 1], [60, 20])
+    rng = np.random.default_rng(0)
+    columns = {"f": rng.normal(0, 1, 80) + 5 * y, "flag": y, "never": y == 0, "kind": pd.Categorical(3 * y)}
+    x = pd.DataFrame(columns)
+    found, _ = NEMGANOverSampler(max_steps=150, random_state=0).fit_resample(x, y)
+    new = found.iloc[80:]
+    assert list(found.dtypes) == list(x.dtypes) and not new.isna().any().any()
+    assert new["flag"].mean() > 0.9 and new["never"].mean() < 0.1 and (new["kind"] == 3).mean() > 0.9
+    truths = (rng.random((80, 6)) > 0.5) & (y == 0)[:, None] | (y == 1)[:, None] & (np.arange(6) > 4)
+    found, _ = NEMGANOverSampler(max_steps=150, random_state=0).fit_resample(truths, y)
+    assert found.dtype == bool and found[80:, :5].mean() < 0.1
+
+
+def test_images_and_classes_as_lists() -> None:
+    from nemgan.estimators import NEMGANOverSampler
+
+    x = np.random.default_rng(0).random((24, 8, 8))
+    found, y = NEMGANOverSampler(max_steps=10).fit_resample(x.tolist(), [0] * 16 + [1] * 8)
+    assert found.shape == (32, 8, 8) and y.shape == (32,)

@@ -246,3 +246,16 @@ def test_the_model_of_the_guide_trains() -> None:
     model = scope["LSGAN"](settings, (1, 8, 8), 3, None, 0)
     log = train(model, Pool.of(noise((1, 8, 8))), seed=0)
     assert log.steps == 2 and answers(model)[0].shape == (40, 3)
+
+
+@pytest.mark.parametrize("name", ["deligan", "infogan", "clustergan", "slogan"])
+def test_the_logistic_loss_has_r1(name: str) -> None:
+    """As much of it as ``gan.penalty`` says; none in published presets of that loss."""
+    published = catalog.entry(name).defaults("published", (2,))
+    assert published["gan.penalty"] == (0.0 if published["gan.loss"] == "logistic" else 10.0)
+    losses = []
+    for penalty in (0.0, 1.0):
+        model = tiny(name, gan__loss="logistic", gan__penalty=penalty)
+        found = model.critic_loss(Pool.of(noise((2,))), torch.Generator().manual_seed(0))  # type: ignore[operator]
+        losses.append((float(found.loss.detach()), "r1" in found.logs))
+    assert losses[0][0] < losses[1][0] and [has for _, has in losses] == [False, True]

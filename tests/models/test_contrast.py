@@ -105,6 +105,8 @@ def test_labels_decide_where_votes_do_not(labels):
 def test_views_need_images_and_a_pooled_inverter():
     with pytest.raises(ConfigError, match=r"network\.inverter_style=pooled"):
         made(**{"network.inverter_style": "same"})
+    with pytest.raises(ConfigError, match=r"gan\.train_inverter needs neighbours in pixels"):
+        made(**{"gan.train_inverter": True})
     model = made()
     assert isinstance(model.projector, torch.nn.Module)
     assert [stage.name for stage in Contrast(model, Pool.of(stripes(40))).stages()] == ["contrast", "fit"]

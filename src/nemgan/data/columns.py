@@ -7,6 +7,7 @@ as JSON, so that other tables are read the same way and generated samples become
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
@@ -70,8 +71,8 @@ class Column:
                 raise DataError(f"{what}: {where} where training rows hold numbers: correct it")
             _refuse_infinite(found, self.name, what)
             return ((found - self.offset) / self.scale)[:, None], []
-        known = np.asarray(self.words, object)
-        hit = words(values)[:, None] == known[None]
+        known, values = np.asarray(self.words, object), words(values)
+        hit = values[:, None] == known[None]
         strange = sorted(set(values[~hit.any(1)].tolist()))
         if self.width == 1:
             return np.where(hit.any(1), hit[:, 1], 0.5)[:, None].astype(np.float64), strange
@@ -173,6 +174,7 @@ def learn(table: Table, impute: Impute = "none") -> tuple[Columns, tuple[str, ..
         raise DataError(f"{table.name}: no column varies: give data that do")
     notes = [f"{table.name}: constant columns are left out: {listed(constant)}"] if constant else []
     notes += [f"{table.name}: columns equal to another are left out: {listed(copies)}"] if copies else []
+    notes += [f"{table.name}: {note}" for note in map(_mixed, found) if note]
     return Columns(tuple(found)), tuple(notes)
 
 
@@ -187,7 +189,7 @@ def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
         found, counts = np.unique(text.astype(str), return_counts=True)
         if len(found) == 1:
             return Column(name, "constant", words=(str(found[0]),))
-        if len(found) > MOST_WORDS:
+        if len(found) > MOST_WORDS or _decimal_commas(found.tolist()):
             raise DataError(f"{what}: column {name!r} {_too_many(found)}")
         fill = None if impute == "none" else str(found[counts.argmax()])
         return Column(name, "words", words=tuple(map(str, found)), fill=fill)
@@ -223,11 +225,28 @@ def _too_many(found: Array) -> str:
     if len(strange) <= len(found) / 2:
         odd = listed([repr(word) for word in strange])
         return f"holds numbers, but also {odd}: correct these, or leave them empty and impute"
-    if all(word.replace(",", "", 1).lstrip("-").isdigit() for word in strange):
+    if _decimal_commas(strange):
         return f"holds numbers with a decimal comma ({strange[0]}): write decimals with a point"
     return (
         f"has {len(found)} different words ({listed(strange)}), more than {MOST_WORDS}: remove it, or name it with "
         "id_column= or label_column="
+    )
+
+
+def _decimal_commas(found: Sequence[str]) -> bool:
+    """Whether all words are numbers once a comma is read as a point, and one has a comma."""
+    return all(re.fullmatch(r"-?\d+(,\d+)?", word) for word in found) and any("," in word for word in found)
+
+
+def _mixed(column: Column) -> str:
+    """What to remark of a column of words most of which are numbers; empty if they are not."""
+    strange = [word for word in column.words if numbers(np.array([word], object)) is None]
+    if column.kind != "words" or not strange or len(strange) > len(column.words) / 4:
+        return ""
+    odd = listed([repr(word) for word in strange])
+    return (
+        f"column {column.name!r} is taken for words, since it holds {odd} among numbers: correct these, or leave them "
+        "empty and impute"
     )
 
 
@@ -238,7 +257,10 @@ def _missing(values: Array) -> NDArray[np.bool_]:
 
 
 def _filled(values: Array, fill: float | str | None) -> Array:
-    return values if fill is None else np.where(_missing(values), np.asarray(fill, values.dtype), values)
+    if fill is None:
+        return values
+    values = words(values) if isinstance(fill, str) else values
+    return np.where(_missing(values), np.asarray(fill, values.dtype), values)
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

@@ -92,7 +92,12 @@ def find(
         raise DataError(f"{path} holds pictures but vectors of {shape[0]} numbers are wanted: give .npy or .npz")
     files, base = ([path], path.parent) if path.is_file() else (folders.find_pictures(path), path)
     pixels, kept, notes = folders.decode(files, shape, how.skip_bad)
-    return Found(pixels, [f.relative_to(base).as_posix() for f in kept], notes)
+    return Found(pixels, [_printable(f.relative_to(base)) for f in kept], notes)
+
+
+def _printable(path: Path) -> str:
+    """``path`` as text that can be written anywhere: bytes that are no UTF-8, as in old archives, as ``\\xe9``."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def load(

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nemgan.data.dataset import UNLABELLED, Array
-from nemgan.data.pictures import SUFFIXES, picture_kind, read_picture
+from nemgan.data.pictures import SUFFIXES, is_deep, n_pages, picture_kind, read_picture, white_of
 from nemgan.errors import DataError
 
 SIZES = (8, 28, 32, 64)
@@ -66,9 +66,11 @@ def decode(
         channels, size = shape[0], (shape[1], shape[2])
     x = np.empty((len(kinds), channels, *size), np.uint8)
     kept: list[Path] = []
+    deep = [file for file, (_, mode) in kinds.items() if is_deep(mode)]
+    white = white_of(deep) if deep else None
     for file in kinds:
         try:
-            x[len(kept)] = read_picture(file, size, channels)
+            x[len(kept)] = read_picture(file, size, channels, white)
             kept.append(file)
         except DataError as error:
             bad[file] = str(error)
@@ -78,6 +80,11 @@ def decode(
     if shape is None and (x[:, :1] == x[:, 1:]).all():
         x = np.ascontiguousarray(x[:, :1])
     notes = [f"{len(bad)} of {len(files)} pictures cannot be read and are skipped: {_some(bad)}"] if bad else []
+    if white is not None:
+        notes.append(f"white of the {len(deep)} pictures of more than 8 bits is taken to be {white:g}")
+    stacks = sum(file.suffix.lower() in (".tif", ".tiff") and n_pages(file) > 1 for file in kept)
+    if stacks:
+        notes.append(f"of {stacks} files of several pages the first page alone is read")
     return x, kept, (*notes, *_converted([kinds[file] for file in kept], x.shape[1:]))
 
 

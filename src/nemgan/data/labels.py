@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -83,4 +84,4 @@ def codes(labels: Sequence[str | None], names: Sequence[str], what: str) -> NDAr
 def in_order(found: Sequence[Any]) -> tuple[str, ...]:
     """The different labels among ``found``, None left out: numbers by value, words by spelling."""
     names = {str(label) for label in found if label is not None}
-    return tuple(sorted(names, key=lambda n: (0, int(n), n) if n.lstrip("-").isdecimal() else (1, 0, n)))
+    return tuple(sorted(names, key=lambda n: (0, int(n), n) if re.fullmatch(r"-?[0-9]+", n) else (1, 0, n)))

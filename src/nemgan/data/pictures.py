@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,8 @@ from nemgan.data.ondisk import Samples, blocks
 from nemgan.errors import DataError
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"))
+OVERSHOOT, DARK = 1.01, 16
+"""Float pixels up to the first are fractions; with none above the second, white could be anything."""
 MAX_PIXELS = 64_000_000  # a picture larger than this is taken for a decompression bomb
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")  # none that starts another program, as EPS does
 
@@ -29,7 +32,34 @@ def picture_kind(path: Path) -> tuple[tuple[int, int], str]:
         return (image.height, image.width), image.mode
 
 
-def read_picture(path: Path, size: tuple[int, int], channels: int = 3) -> Array:
+def is_deep(mode: str) -> bool:
+    """Whether pictures of Pillow's ``mode`` have more than 8 bits a pixel, so that a file does not tell its white."""
+    return mode.startswith(("I", "F"))
+
+
+def white_of(paths: Iterable[Path]) -> float:
+    """White of the deep pictures ``paths``, one for all: of as many bits as a camera may have and none exceeds, or 1.
+
+    Files that cannot be read are left out.
+    """
+    top, fractions = 0.0, True
+    for path in paths:
+        with suppress(DataError), _opened(path) as image:
+            pixels = np.asarray(image)
+            top, fractions = max(top, float(pixels.max())), fractions and image.mode == "F"
+    if not math.isfinite(top) or (fractions and top <= OVERSHOOT):
+        return 1.0
+    return next((white for bits in (8, 10, 12, 14, 16) if top <= (white := 2.0**bits - 1)), top)
+
+
+def n_pages(path: Path) -> int:
+    """How many pictures the file holds, of which only the first is read."""
+    with suppress(DataError), _opened(path) as image:
+        return int(getattr(image, "n_frames", 1))
+    return 1
+
+
+def read_picture(path: Path, size: tuple[int, int], channels: int = 3, white: float | None = None) -> Array:
     """The picture at ``path`` cropped about its centre and resized to ``size``, ``(channels, *size)`` uint8.
 
     Any mode is converted: palettes, CMYK and 16 bits to 8-bit RGB or grey, transparency onto white.
@@ -37,13 +67,16 @@ def read_picture(path: Path, size: tuple[int, int], channels: int = 3) -> Array:
     Args:
         size: height and width.
         channels: 3 for RGB, 1 for grey.
+        white: of more than 8 bits a pixel (``is_deep``); by default what is told by this file alone (``white_of``).
 
     Raises:
         DataError: a file that is no picture, truncated, or larger than ``MAX_PIXELS``.
     """
     with _opened(path) as image:
         image.draft(None, (2 * max(size), 2 * max(size)))  # lets JPEG decode at a fraction of its size
-        picture = _eight_bits(ImageOps.exif_transpose(image)).convert("RGB" if channels == 3 else "L")
+        if is_deep(image.mode) and white is None:
+            white = white_of([path])
+        picture = _eight_bits(ImageOps.exif_transpose(image), white or 255).convert("RGB" if channels == 3 else "L")
         if picture.size != size[::-1]:
             picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
         pixels = np.array(picture)
@@ -53,7 +86,8 @@ def read_picture(path: Path, size: tuple[int, int], channels: int = 3) -> Array:
 def to_uint8(x: Samples, what: str) -> Array:
     """Pixels of any number type as uint8, converted block by block.
 
-    Integers are taken as 0 … 255, booleans as black and white, floats as [0, 1] if none is above 1, else as [0, 255].
+    Integers are taken as 0 … 255, booleans as black and white. Floats are taken as [0, 1] if none is above 1 (resizing
+    may overshoot by a hundredth), and as 0 … 255 if one is above 16; between these nobody can tell.
 
     Raises:
         DataError: NaN or infinite values, values outside those ranges, not numbers; it starts with ``what``.
@@ -70,12 +104,19 @@ def to_uint8(x: Samples, what: str) -> Array:
     low, high = min(part.min() for part in blocks(x)), max(part.max() for part in blocks(x))
     if low < 0 or high > 255:
         raise DataError(f"{what}: pixels span {low:g} … {high:g}; rescale them to [0, 1] or 0 … 255")
-    white = 255 if x.dtype.kind == "f" and high <= 1 else 1
+    fractions = x.dtype.kind == "f" and high <= OVERSHOOT
+    if x.dtype.kind == "f" and not fractions and high <= DARK:
+        raise DataError(
+            f"{what}: pixels go up to {high:g}, which is no known white: rescale them to [0, 1], or give uint8"
+        )
+    white = 255 if fractions else 1
     return np.concatenate([_rounded(part, white) for part in blocks(x)])
 
 
 def _rounded(x: Array, white: int) -> Array:
-    return (np.rint(x.astype(np.float32) * np.float32(white)) if x.dtype.kind == "f" else x).astype(np.uint8)
+    return (np.rint((x.astype(np.float32) * np.float32(white)).clip(0, 255)) if x.dtype.kind == "f" else x).astype(
+        np.uint8
+    )
 
 
 def _refuse_strange(x: Samples, what: str) -> None:
@@ -118,15 +159,14 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise DataError(f"{path} cannot be read ({why}): replace or remove it") from None
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """The picture in a mode that converts to RGB without loss of range, on white where it is transparent."""
-    if image.mode.startswith("I;16"):
-        return Image.fromarray(np.rint(np.asarray(image).astype(np.float32) / 257).astype(np.uint8))
-    if image.mode == "I":  # 32-bit integers: in practice 16-bit grey
-        wide = np.asarray(image)
-        return Image.fromarray(to_uint8(np.rint(wide / 257) if wide.max() > 255 else wide, "the picture"))
-    if image.mode == "F":
-        return Image.fromarray(to_uint8(np.asarray(image), "the picture"))
+def _eight_bits(image: Image.Image, white: float) -> Image.Image:
+    """The picture in a mode that converts to RGB, on white where it is transparent; ``white`` is that of deep ones."""
+    if is_deep(image.mode):
+        wide = np.asarray(image).astype(np.float64)
+        _refuse_strange(wide, "the picture")
+        if wide.min() < 0:
+            raise DataError(f"the picture has pixels of {wide.min():g}: rescale it to 0 and above")
+        return Image.fromarray(np.rint((wide * (255 / white)).clip(0, 255)).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

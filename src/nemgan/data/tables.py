@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -56,7 +56,7 @@ def read_table(path: Path, label_column: str = "", id_column: str = "", *, stric
         DataError: unreadable, rows of unequal length, no rows or names, a name twice, no such column.
         MissingExtra: Parquet without pyarrow.
     """
-    found = _parquet(path) if path.suffix.lower() == ".parquet" else _text(path)
+    found = _parquet(path, ("", label_column, id_column)) if path.suffix.lower() == ".parquet" else _text(path)
     notes: tuple[str, ...] = ()
     for role, name in (("label_column", label_column), ("id_column", id_column)):
         if strict and name and name not in found:
@@ -89,6 +89,8 @@ def numbers(values: Array) -> NDArray[np.float64] | None:
     if values.dtype != object:
         return np.asarray(values, np.float64)
     try:
+        if any(isinstance(v, str) and "_" in v for v in values):  # Python reads 2020_01 as a number
+            return None
         return np.array([np.nan if v is None else float(v) for v in values], np.float64)
     except (TypeError, ValueError):
         return None
@@ -110,6 +112,8 @@ def _text(path: Path) -> dict[str, Array]:
             mark = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
             lines = csv.reader(file, delimiter=mark, strict=True)
             header = [name.strip() for name in next(lines, [])]
+            if header and header[0] and _no_names(header):
+                raise DataError(f"{path} has no heading: write the names of the columns in the first line")
             _check_header(path, header)
             rows = list(_rows(path, lines, len(header)))
     except OSError as error:
@@ -137,8 +141,6 @@ def _rows(path: Path, lines: Any, width: int) -> Iterable[list[str | None]]:
 def _check_header(path: Path, header: list[str]) -> None:
     if not any(header):
         raise DataError(f"{path} is empty: give a heading and one line a sample")
-    if header[0] and numbers(np.array(header, object)) is not None:
-        raise DataError(f"{path} has no heading: write the names of the columns in the first line")
     if "" in header[1:]:
         raise DataError(f"{path}: column {header.index('', 1) + 1} has no name: name it")
     twice = next((name for name in header if header.count(name) > 1), None)
@@ -146,7 +148,13 @@ def _check_header(path: Path, header: list[str]) -> None:
         raise DataError(f"{path} has two columns named {twice!r}: rename or remove one")
 
 
-def _parquet(path: Path) -> dict[str, Array]:
+def _no_names(header: list[str]) -> bool:
+    """Whether a first line is one of numbers, and not the 0, 1, 2 … that data frames number their columns with."""
+    return numbers(np.array(header, object)) is not None and header != [str(i) for i in range(len(header))]
+
+
+def _parquet(path: Path, as_words: Sequence[str]) -> dict[str, Array]:
+    """Columns of a Parquet file; whole numbers of those named in ``as_words`` are kept to the last digit, as words."""
     try:
         from pyarrow import ArrowException, parquet
         from pyarrow import types as kinds
@@ -161,12 +169,16 @@ def _parquet(path: Path) -> dict[str, Array]:
     if not table.num_rows:
         raise DataError(f"{path} has no rows: give one a sample")
     header = ["" if name == "__index_level_0__" else str(name) for name in table.column_names]
-    _check_header(path, header)
+    columns = list(zip(header, table.columns, strict=True))
+    columns.sort(key=lambda column: column[0] != "")  # pandas writes the names of rows last
+    _check_header(path, [name for name, _ in columns])
     found: dict[str, Array] = {}
-    for name, column in zip(header, table.columns, strict=True):
+    for name, column in columns:
         kind = column.type.value_type if kinds.is_dictionary(column.type) else column.type
         values = column.to_pylist()
-        if kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind):
+        if kinds.is_integer(kind) and name in as_words:
+            found[name] = np.array([None if v is None else str(v) for v in values], object)
+        elif kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind):
             found[name] = np.array([np.nan if v is None else v for v in values], np.float64)
         elif kinds.is_string(kind) or kinds.is_large_string(kind) or kinds.is_boolean(kind):
             found[name] = np.array([None if v is None else str(v) for v in values], object)

@@ -22,7 +22,9 @@ def encode(y: Any, n: int) -> tuple[Int, Array]:
     Raises:
         DataError: not one label a sample, infinite values, or numbers that are no whole classes.
     """
-    y = np.asarray(y)
+    y = np.asarray(y) if hasattr(y, "dtype") else np.asarray(y, object)  # a list's NaN would become a word
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8")
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (n,):

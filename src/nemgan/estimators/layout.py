@@ -116,7 +116,7 @@ class Layout:
         if kind.kind in "iu" and x.dtype != kind:
             limits = np.iinfo(kind)
             x = np.clip(np.rint(x), limits.min, limits.max)
-        x = x.astype(kind)
+        x = x > 0.5 if kind.kind == "b" else x.astype(kind)
         return np.ascontiguousarray(x.reshape(len(x), -1) if self.flat else x)
 
     def _same_scale(self, x: Array) -> None:
@@ -145,7 +145,7 @@ def learn(x: Array, image_shape: Sequence[int] | None) -> Layout:
         ConfigError: an ``image_shape`` that is none or does not fit.
         DataError: no channel axis, too large an image, or pixels below zero.
     """
-    dtype = x.dtype.name if x.dtype.kind in "fiu" else "float64"
+    dtype = x.dtype.name if x.dtype.kind in "fiub" else "float64"
     if x.ndim == 2 and image_shape is None:
         offset, scale = spread(x)
         return Layout(x.shape[1:], "none", False, dtype, 1.0, tuple(offset.tolist()), tuple(scale.tolist()))
@@ -185,6 +185,29 @@ def _image_shape(given: Sequence[int] | None, n_features: int) -> tuple[int, ...
 def _no_negative(x: Array) -> None:
     if x.size and x.min() < 0:
         raise DataError(f"pixels go down to {x.min():g}: scale images to [0, 1] or 0 … 255")
+
+
+def of_kinds(x: Array, kinds: Sequence[Any]) -> Array:
+    """Rows ``x`` (n, D) as values that columns of these types (a data frame's) can hold.
+
+    Whole numbers are rounded, booleans are the likelier of 0 and 1, and of categories the nearest one is taken.
+
+    Raises:
+        TypeError: categories that are no numbers.
+    """
+    x = x.copy()
+    for j, kind in enumerate(kinds):
+        categories = getattr(kind, "categories", None)
+        if categories is not None:
+            if categories.dtype.kind not in "iufb":
+                raise TypeError(f"categories of {categories.dtype} are no numbers")
+            values = np.asarray(categories, np.float64)
+            x[:, j] = values[np.abs(x[:, [j]].astype(np.float64) - values).argmin(1)]
+        elif getattr(kind, "kind", "f") in "iu":
+            x[:, j] = np.rint(x[:, j].astype(np.float64))
+        elif getattr(kind, "kind", "f") == "b":
+            x[:, j] = x[:, j].astype(np.float64) > 0.5
+    return x
 
 
 @contextmanager

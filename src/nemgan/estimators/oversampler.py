@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from nemgan.errors import DataError, MissingExtra
 from nemgan.estimators.clusterer import NEMGANClusterer
-from nemgan.estimators.layout import naming_words
+from nemgan.estimators.layout import naming_words, of_kinds
 
 try:
     from imblearn.over_sampling.base import BaseOverSampler
@@ -93,14 +93,16 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         if y is None:
             found = self._clusterer(images, n_clusters=self.n_clusters, priors=self.priors).fit(given)
             y = found.labels_
+        elif images and not hasattr(y, "dtype"):
+            y = np.asarray(y)
         shape = given.shape[1:] if images else None
         rows = given.reshape(len(given), -1) if images else given
-        self._found, self._shape = found, shape
+        self._found, self._shape, self._kinds = found, shape, tuple(getattr(X, "dtypes", ()))
         try:
             with naming_words(X):
                 x_all, y_all = super().fit_resample(rows, y, **params)
         finally:
-            del self._found, self._shape
+            del self._found, self._shape, self._kinds
         return (x_all.reshape(len(x_all), *shape) if shape is not None else x_all), y_all
 
     def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> NEMGANOverSampler:
@@ -141,7 +143,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
             if label not in cluster_of:
                 raise DataError(f"sampling_strategy asks for class {label!r}, which y does not have")
             new, _ = clusterer.sample(n, cluster=int(cluster_of[label]))
-            parts.append(new.reshape(n, -1).astype(X.dtype, copy=False))
+            parts.append(of_kinds(new.reshape(n, -1), self._kinds).astype(X.dtype, copy=False))
             labels.append(np.full(n, label, y.dtype))
         return np.concatenate(parts), np.concatenate(labels)
 

@@ -100,20 +100,22 @@ def export_model(model: Model, folder: Path, form: str = "torch-export") -> list
     paths = []
     for name, (network, example, inputs, outputs) in networks.items():
         path = folder / f"{name}{'.onnx' if form == 'onnx' else '.pt2'}"
+        part = path.with_name(f".part-{path.name}")
         with _quiet():
             program = torch.export.export(network.eval(), (example,), dynamic_shapes=({0: torch.export.Dim.DYNAMIC},))
             if form == "onnx":
                 torch.onnx.export(
                     program,
                     (),
-                    str(path),
+                    str(part),
                     input_names=inputs,
                     output_names=outputs,
                     external_data=False,
                     verbose=False,
                 )
             else:
-                torch.export.save(program, path)
+                torch.export.save(program, part)
+        part.replace(path)
         paths.append(path)
     card = folder / "export.json"
     write_json(

@@ -25,13 +25,13 @@ from nemgan.seeding import torch_generator
 Array = NDArray[Any]
 
 
-def check_free(out: Path) -> None:
+def check_free(out: Path, folder: bool = True) -> None:
     """See that ``out`` can be written without overwriting anything, before any work is done.
 
     Raises:
-        ConfigError: it exists (an empty folder may), or its place is not a folder.
+        ConfigError: it exists (an empty folder may, if a ``folder`` will do), or its place is not a folder.
     """
-    if out.is_dir() and not out.suffix:
+    if folder and out.is_dir() and not out.suffix:
         if any(out.iterdir()):
             raise ConfigError(f"{out} is not empty: give another --out, nothing is overwritten")
     elif out.exists() or out.is_symlink():

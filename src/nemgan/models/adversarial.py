@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from nemgan.data.pool import Pool
 from nemgan.latent import Latent
-from nemgan.losses.adversarial import Adversarial, critic_loss, generator_loss, gradient_penalty
+from nemgan.losses.adversarial import Adversarial, critic_loss, generator_loss, gradient_penalty, r1_penalty
 from nemgan.models import catalog
 from nemgan.models.base import LossResult, Model, Optimiser, Phase, Stage, at_rest
 from nemgan.models.centres import FIT, Centres
@@ -197,6 +197,8 @@ class Rival(Model):
         terms = self.critic_terms(fake, z, mode)
         if self.loss == "wgan-gp":
             terms["penalty"] = self.gan.penalty * gradient_penalty(self.critic, real, fake, rng)
+        elif self.loss == "logistic" and self.gan.penalty:
+            terms["r1"] = self.gan.penalty * r1_penalty(self.critic, real)
         return total("critic", loss, terms)
 
     def generator_loss(self, pool: Pool, rng: torch.Generator) -> LossResult:

@@ -81,6 +81,10 @@ class NEMGAN(Model):
             raise ConfigError(
                 "contrast.steps needs images and network.inverter_style=pooled: set it, or contrast.steps=0"
             )
+        if settings.contrast.steps and gan.train_inverter:
+            raise ConfigError(
+                "gan.train_inverter needs neighbours in pixels, which contrast.steps does without: set one of them"
+            )
         if self.n_modes < n_clusters:
             raise ConfigError(f"connect.micro_modes={self.n_modes} is less than {n_clusters} clusters: set it higher")
         self.joint = gan.joint and on.C2 and self.connected

@@ -15,7 +15,7 @@ def _clipped(clip: float) -> Defaults:
 
 _RMSPROP: Defaults = {"gan.lr": 5e-5, "gan.critic_lr": 5e-5, "rival.optimiser": "rmsprop", "gan.batch": 50}
 _GP: Defaults = {"gan.loss": "wgan-gp", "gan.penalty": 10.0, "gan.critic_steps": 5} | _rates(1e-4, 1e-4, 0.5, 0.9)
-_LOGISTIC: Defaults = {"gan.loss": "logistic"}
+_LOGISTIC: Defaults = {"gan.loss": "logistic", "gan.penalty": 0.0}
 _NORMAL: Defaults = {"rival.noise": "normal"}
 _UNIFORM: Defaults = {"rival.noise": "uniform"}
 _LOSS = "gan.loss gan.penalty"

@@ -63,6 +63,9 @@ def test_moons_and_ring_are_run_drawn_and_shown(
     cell = figures.planar("nemgan", figures.RING, 0, "quick")
     assert finished(Store(results), runs, cell) is not None
     assert finished(Store(results), tmp_path / "elsewhere", cell) is None
+    config = runs / str(Store(results).record(cell)["run"]) / "config.json"
+    config.write_text(config.read_text().replace('"seed": 0', '"seed": 1'))
+    assert finished(Store(results), runs, cell) is None  # another run in a folder of that name
 
 
 def put(folder: Path, cell: Cell, acc: float, fd: float) -> None:

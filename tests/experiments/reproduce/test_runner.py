@@ -33,6 +33,8 @@ def test_a_failure_is_tried_again_and_never_hides_a_success(tmp_path: Path) -> N
     with path.open("a") as file:
         file.write('{"model": "nemgan", "data": "dig')  # cut short by a crash
     assert read(path)[A]["acc"] == 0.5 and todo([A, B], read(path)) == [B]
+    append(path, record(B, acc=0.7))
+    assert read(path)[B]["acc"] == 0.7
 
 
 def test_the_stored_records_of_the_project_are_readable() -> None:
@@ -58,6 +60,7 @@ def test_cells_are_run_once_and_stored_as_they_come(tmp_path: Path) -> None:
 
 def test_a_cell_is_trained_in_a_process_of_its_own(tiny: list[str], tmp_path: Path) -> None:
     cell = Cell("nemgan", "moons-80", 3, tuple(word for word in tiny if not word.startswith(("data=", "threads="))))
+    tmp_path = tmp_path / "my runs"
     found = train(cell, tmp_path)
     assert not failed(found), found
     assert cell_of(found) == cell and found["versions"]["threads"] == "1" and found["code"] == code()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -90,11 +91,18 @@ def read(path: Path) -> dict[Cell, Record]:
 
 
 def append(path: Path, record: Record) -> None:
-    """Add one record; a line is written at once, so processes that append to one file do not mix."""
+    """Add one record; a line is written at once, so processes that append to one file do not mix.
+
+    After a line that a crash has cut short it begins a new one.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-    with path.open("ab", buffering=0) as file:
-        file.write(line.encode())
+    with path.open("ab+", buffering=0) as file:
+        cut = False
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            cut = file.read(1) != b"\n"
+        file.write(b"\n" * cut + line.encode())
 
 
 def todo(cells: Iterable[Cell], records: Mapping[Cell, Record]) -> list[Cell]:

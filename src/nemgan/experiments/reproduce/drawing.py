@@ -19,7 +19,7 @@ from nemgan.evaluation.grids import PALETTE, grid
 from nemgan.experiments.reproduce import figures
 from nemgan.experiments.reproduce.cells import Cell, Record, failed
 from nemgan.experiments.reproduce.tables import Store, number
-from nemgan.experiments.run import load_run
+from nemgan.experiments.run import configure, load_run
 from nemgan.models.base import Model
 from nemgan.seeding import torch_generator
 from nemgan.storage import replace_file
@@ -103,12 +103,18 @@ def ring(store: Store, runs: Path, budget: str, seeds: Sequence[int] | None) -> 
 
 
 def finished(store: Store, runs: Path, cell: Cell) -> tuple[Record, Model] | None:
-    """Record and trained model of a cell; None where it failed, was not run, or its run folder is not in ``runs``."""
+    """Record and trained model of a cell; None where it failed, was not run, or its run folder is not in ``runs``.
+
+    Folders are numbered, so that one of the same name may hold another run: its configuration tells.
+    """
     record = store.record(cell)
     if record is None or failed(record) or not record.get("run"):
         return None
     folder = runs / str(record["run"])
-    return (record, load_run(folder)[1]) if (folder / "model.safetensors").is_file() else None
+    if not (folder / "model.safetensors").is_file():
+        return None
+    config, model = load_run(folder)
+    return (record, model) if config == configure(cell.words()) else None
 
 
 def _rows(store: Store, runs: Path, cell: Cell, name: str) -> bool:

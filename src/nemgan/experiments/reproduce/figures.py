@@ -104,7 +104,11 @@ def digit_tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list
             "Figure 3: ten modes inside one digit",
             ("data", "smallest mode", "largest mode", "generated − found masses, L1", "confidence", "seeds"),
             tuple(rows),
-            ("Equal masses are assumed. One row of each picture is one mode.", *failure_notes(groups)),
+            (
+                "Equal masses are assumed. One row of each picture is one mode.",
+                *code_note(groups.values()),
+                *failure_notes(groups),
+            ),
             _drawn(store, *(f"figure-3-{data}.png" for data in DIGITS)),
         )
     ]
@@ -145,7 +149,9 @@ def attribute_tables(store: Store, budget: str, seeds: Sequence[int] | None) -> 
             tuple(rows),
             (
                 "No label is used: a ratio is assumed, and what falls apart in that ratio is looked at. The paper does "
-                "so with faces; without CelebA on disk the same is done with clothes.",
+                "so with faces; without CelebA on disk the same is done with clothes. Of several seeds "
+                "the first is shown.",
+                *code_note(groups.values()),
                 *failure_notes(groups),
             ),
             _drawn(store, *names),
@@ -207,7 +213,7 @@ def ring_tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list[
 def _modes_table(
     title: str, first: str, rows: tuple[tuple[str, ...], ...], groups: list[Group], store: Store, picture: str
 ) -> Table:
-    notes = (*_told(groups), *failure_notes(dict.fromkeys([title], groups[0])))
+    notes = (*_told(groups), *code_note(groups), *failure_notes(dict.fromkeys([title], groups[0])))
     return Table(title, (first, "modes", "KL", "samples", "seeds"), rows, notes, _drawn(store, picture))
 
 

@@ -131,7 +131,9 @@ def prior_tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list
         )
         counted = store.group([Cell("label-count", data, seed) for seed in seeds])
         groups |= {f"{data}, 1 % labels": labelled, f"{data}, no labels": unlabelled}
-        ours, theirs = labelled.mean("prior_l1"), counted.mean("prior_l1")
+        run = {record["seed"] for record in labelled.records}
+        same = [record for record in counted.records if record["seed"] in run]
+        ours, theirs = labelled.mean("prior_l1"), Group(len(same), tuple(same), ()).mean("prior_l1")
         better = "" if ours is None or theirs is None else "yes" if ours < theirs else "no"
         rows.append(
             (

@@ -69,7 +69,7 @@ def train(cell: Cell, runs: Path, minutes: float | None = None) -> Record:
     if done.returncode:
         return {**about, "failed": _why(done)}
     try:
-        folder = Path(done.stdout.split()[-1])
+        folder = Path(done.stdout.splitlines()[-1])
         record: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, IndexError) as error:
         return {**about, "failed": f"no record: {type(error).__name__}"}

@@ -123,25 +123,32 @@ LEADING: Mapping[str, Figure] = {key.upper(): key for key in SCORES}
 def behind(ours: Group, others: Mapping[str, Group], *, sds: float = 0, figures: Mapping[str, Figure] = LEADING) -> str:
     """Whether ours is ahead of every other in every figure by more than ``sds`` deviations: "yes", or who is not.
 
-    The deviation is the larger of the two groups'. A dash where there is nothing to compare.
+    The deviation is the larger of the two groups'; where it is asked for and a group has one seed, that is said. So are
+    figures that are missing. A dash where there is nothing to compare.
     """
     rivals = {name: group for name, group in others.items() if group.mean("acc") is not None}
     if ours.mean("acc") is None or not rivals:
         return NOTHING
-    problems = []
+    problems, unknown, alone = [], set(), False
     for label, figure in figures.items():
         own = ours.mean(figure)
         for name, group in rivals.items():
             other = group.mean(figure)
             if own is None or other is None:
+                unknown.add(label)
                 continue
-            margin = sds * max(ours.sd(figure) or 0, group.sd(figure) or 0)
+            deviations = ours.sd(figure), group.sd(figure)
+            alone = alone or (sds > 0 and None in deviations)
+            margin = sds * max(each or 0 for each in deviations)
             if own <= other + margin:
                 problems.append(f"{label} of {name} {number(abs(other))}")
     if problems:
         return "no: " + ", ".join(problems)
     missing = [name for name in others if name not in rivals]
-    return f"yes, but not run: {', '.join(missing)}" if missing else "yes"
+    provisos = ["of one seed, no sd"] if alone else []
+    provisos += [f"no {', '.join(sorted(unknown))}"] if unknown else []
+    provisos += [f"not run: {', '.join(missing)}"] if missing else []
+    return ("ahead" if alone else "yes") + (f", but {'; '.join(provisos)}" if provisos else "")
 
 
 def fidelity(key: str, sign: int = 1) -> Figure:
