@@ -10,7 +10,7 @@ import torch
 
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import CheckpointError, ConfigError, DataError
-from nemgan.evaluation.evaluate import Facts, Result, embed, evaluate, generate, predict
+from nemgan.evaluation.evaluate import Facts, Result, _shares, embed, evaluate, generate, predict
 from nemgan.evaluation.judge import Judge
 
 FACTS = Facts("templates", "blocks", "none", 3, 0, "learned", 1.5, 7, None, {"nemgan": "0"})
@@ -212,3 +212,13 @@ def test_missing_fields_nan_and_rubbish_are_refused(record: Result) -> None:
 def test_the_record_is_frozen(record: Result) -> None:
     with pytest.raises(AttributeError):
         record.acc = 1.0  # type: ignore[misc]
+
+
+def test_shares_of_samples_drawn_from_clusters_are_free_of_the_luck_of_the_draw():
+    drawn, masses = np.array([0, 0, 0, 1, 1]), np.array([0.9, 0.1])
+    judged = np.array([0, 0, 1, 1, 1])
+    assert _shares(judged, 2).tolist() == [0.4, 0.6]
+    assert _shares(judged, 2, (drawn, masses)) == pytest.approx([0.6, 0.4])
+    assert _shares(drawn, 2, (drawn, masses)) == pytest.approx(masses)
+    assert _shares(judged[:3], 2, (drawn[:3], masses)) == pytest.approx([2 / 3, 1 / 3])  # nothing is known of cluster 1
+    assert _shares(drawn[:0], 2, (drawn[:0], masses)).tolist() == [0, 0]

@@ -134,7 +134,8 @@ def evaluate(
     right = of_cluster[drawn] == judged if known_modes and of_cluster is not None else None
     found_masses = _shares(found, n_clusters)
     fake_cluster = predict(model, fake).argmax(1)
-    fake_found = _shares(fake_cluster, n_clusters)
+    strata = (drawn, prior) if model.has_modes else None
+    fake_found = _shares(fake_cluster, n_clusters, strata)
     known = int(table.sum())
     own = ([OfJudge(judge)] if judge is not None else []) + ([Itself()] if test.kind == "vector" else [])
     pairs = _pairs(model, test, found, facts.seed) if model.has_modes and (own or extractors) else []
@@ -149,7 +150,7 @@ def evaluate(
         prior=facts.prior,
         **scores._asdict(),
         mode_purity=float(right.mean()) if right is not None and n_generated else None,
-        generated_masses=_floats(_shares(judged, test.n_classes)) if judged is not None else None,
+        generated_masses=_floats(_shares(judged, test.n_classes, strata)) if judged is not None else None,
         true_masses=_floats(true) if true is not None else None,
         learned_prior=_floats(learned),
         prior_l1=float(np.abs(learned - np.pad(true, (0, len(learned) - len(true)))).sum())
@@ -182,7 +183,7 @@ def evaluate(
         separation=_separation(model, splits.train, facts.seed),
         doubtful=float((sure.margin < DOUBT).mean()),
         ambiguous=_ambiguous(test, sure),
-        metrics=_full_names(known, len(test), n_generated, judge),
+        metrics=_full_names(known, len(test), n_generated, judge, model.has_modes),
         fidelity=fidelity,
         modes=modes.count(splits, lambda n: _more(model, n, facts.seed), judge, judged),
     )
@@ -243,9 +244,20 @@ def _more(model: Model, n: int, seed: int) -> Array:
     return generate(model, n, torch_generator(seed, "evaluate", "modes", device=model.device))[0]
 
 
-def _shares(index: Array, size: int) -> NDArray[np.float64]:
-    """Share of each value ``0 … size − 1`` in ``index``, shape ``(size,)``; zeros if it is empty."""
-    shares: NDArray[np.float64] = np.bincount(index, minlength=size) / max(len(index), 1)
+def _shares(index: Array, size: int, strata: tuple[Array, NDArray[np.float64]] | None = None) -> NDArray[np.float64]:
+    """Share of each value ``0 … size − 1`` in ``index`` (n,), shape ``(size,)``; zeros if it is empty.
+
+    Args:
+        strata: cluster that each was drawn from (n,), and the clusters' masses (M,): shares as they would be had each
+            cluster been drawn in exactly its share (post-stratification), unless one with mass was not drawn at all.
+    """
+    weights = np.ones(len(index))
+    if strata is not None:
+        drawn, masses = strata
+        counts = np.bincount(drawn, minlength=len(masses))
+        if (counts[masses > 0] > 0).all():
+            weights = (masses / np.maximum(counts, 1))[drawn]
+    shares: NDArray[np.float64] = np.bincount(index, weights, size) / max(weights.sum(), 1e-12)
     return shares
 
 
@@ -260,11 +272,12 @@ def _floats(values: Array) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
-def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None) -> dict[str, str]:
+def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None, has_modes: bool) -> dict[str, str]:
     """What each figure is, in full, with the number of samples behind it."""
     where = f"natural test split, n={n}"
     size = "" if judge is None or judge.accuracy is None else f" (test accuracy {judge.accuracy:.4f})"
     by_judge = f"by an independent classifier trained on the real labels{size}, n={n_generated}"
+    exact = ", each mode weighted to its mass" if has_modes else ""
     return {
         "acc": f"Hungarian accuracy, {where}",
         "nmi": f"normalised mutual information (arithmetic mean), {where}",
@@ -273,15 +286,16 @@ def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None) -> d
         "macro_recall": f"mean recall over classes of the Hungarian-matched labelling, {where}",
         "mode_purity": f"share of generated samples in the class matched to their mode, judged {by_judge}",
         "mode_purities": f"mode purity of each mode, judged {by_judge}",
-        "generated_masses": f"masses of the classes of samples generated from the prior, judged {by_judge}",
+        "generated_masses": f"masses of the classes of samples generated from the prior, judged {by_judge}{exact}",
         "true_masses": "masses of the classes in the training split's labels (test split's where it has none)",
         "learned_prior": "masses of the model's clusters, by matched class where there are labels",
         "cluster_masses": "masses of the model's clusters, by cluster",
         "found_masses": f"share of test samples put in each cluster, n={n_test}",
         "prior_l1": "L1 distance (sum of absolute differences) of learned prior and true masses",
-        "generated_vs_found_l1": f"L1 distance of the clusters the model finds in its own samples (n={n_generated}) "
-        f"and in the test split (n={n_test})",
-        "generated_found": f"share of generated samples (n={n_generated}) that the model itself puts in each cluster",
+        "generated_vs_found_l1": f"L1 distance of the clusters the model finds in its own samples (n={n_generated}"
+        f"{exact}) and in the test split (n={n_test})",
+        "generated_found": f"share of generated samples (n={n_generated}{exact}) that the model itself puts in each "
+        "cluster",
         "mode_returns": f"share of a mode's generated samples (of n={n_generated}) that the model puts in its cluster",
         "separation": "normalised cuts of the neighbour graph of training samples in the model's features, between "
         f"clusters (joined) and through each (split), n={MOST_SEPARATED} at most (no labels)",
