@@ -85,26 +85,25 @@ class Contrast(Connection):
         model.inverter.centre_on(self.over_pool(model.inverter.trunk))
         found = self.vote(rng)
         scratch["features"] = self.over_pool(model.inverter.features)
-        if len(self.pool.labelled):
+        if len(self.pool.labels.unique()) == model.n_clusters:  # of a cluster without labels it would leave nothing
             scratch["votes"] = self._labels_heard(scratch["votes"])
         votes = scratch["votes"]
+        if len(self.pool.labelled):
+            votes[self.pool.labelled] = F.one_hot(self.pool.labels, model.n_clusters).to(votes.dtype)
         scratch["modes"] = self._cut(votes.argmax(1), rng)
         self._set_prior(torch.bincount(scratch["modes"], minlength=model.n_modes) / len(votes))
         return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
 
     def _labels_heard(self, votes: Tensor) -> Tensor:
-        """``votes`` (N, M) times what a logistic regression on the labels makes of h's features; labels as given.
+        """``votes`` (N, M) times what a logistic regression on the labels makes of h's features.
 
-        The regression is brought to the votes' masses, so labels may be picked by class.
+        The regression is freed of the labels' mix, for masses are in the votes; so labels may be picked by class.
         """
         labels = Labels(self.pool.labelled.cpu().numpy(), self.pool.labels.cpu().numpy(), self.model.n_clusters)
         learn = regression(self.model.scratch["features"].cpu().numpy(), REGRESSION)
-        masses = votes.mean(0).clamp_min(1e-6).cpu().numpy()
-        said = softmax(learn(labels, np.ones(len(labels.y)), np.arange(len(votes))) + np.log(masses))
+        said = softmax(learn(labels, np.ones(len(labels.y)), np.arange(len(votes))))
         both = votes.clamp(DOUBT, 1 - DOUBT) * torch.from_numpy(said).to(votes)
-        both = both / both.sum(1, keepdim=True)
-        both[self.pool.labelled] = F.one_hot(self.pool.labels, labels.n_classes).to(both.dtype)
-        return both
+        return both / both.sum(1, keepdim=True)
 
     def _cut(self, cluster: Tensor, rng: torch.Generator) -> Tensor:
         """Micro-mode of each sample (N,): K-means within each cluster, with modes in proportion to its mass."""
