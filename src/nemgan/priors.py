@@ -330,7 +330,7 @@ def priors_of(
     y = read_labels(labels, found.ids) if labels is not None else None
     target = None
     if unlabelled is not None:
-        target = np.asarray(_read(unlabelled, how, x.shape[1:], found.columns)[0].x)
+        target = np.asarray(_read(unlabelled, how, x.shape[1:], found.columns, found.white)[0].x)
     estimate = estimate_priors(
         x,
         None if y is None else np.array(y, object),
@@ -343,11 +343,15 @@ def priors_of(
 
 
 def _read(
-    source: str, how: Reading | None, shape: tuple[int, ...] | None = None, known: Columns | None = None
+    source: str,
+    how: Reading | None,
+    shape: tuple[int, ...] | None = None,
+    known: Columns | None = None,
+    white: float | None = None,
 ) -> tuple[Found, int | None]:
     """Samples, their ids and, for a named set, its number of classes. Images come channels first, as layouts know."""
     if source not in catalog.names():
-        found = find(Path(source), shape, how, known)
+        found = find(Path(source), shape, how, known, white)
         for note in found.notes:
             logging.getLogger("nemgan").warning("nemgan: note: %s", note)
         return found, None

@@ -76,6 +76,13 @@ def test_wrong_shapes_say_what_is_wanted(tmp_path, given_shape, model, why):
     assert str(given_shape) in str(error.value)
 
 
+def test_dark_pictures_are_read_where_pictures_are_known(tmp_path):
+    np.save(tmp_path / "x.npy", np.full((2, 8, 8), 9.0))
+    with pytest.raises(DataError, match="no known white"):
+        files.find(tmp_path / "x.npy")
+    assert (files.find(tmp_path / "x.npy", (1, 8, 8)).x == 9).all()
+
+
 def test_number_types_of_pixels():
     wanted = np.array([[[0, 51, 255]]], np.uint8)
     for x in (wanted, wanted / 255, wanted.astype(float), wanted.astype(np.int64), (wanted / 255).astype(np.float16)):

@@ -122,6 +122,8 @@ def test_pictures_of_more_than_eight_bits_have_one_white(tmp_path):
         found = files.find(folder)
         assert found.x.reshape(2, -1).max(1).tolist() == pytest.approx([255, 127], abs=1)
         assert f"white of the 2 pictures of more than 8 bits is taken to be {white}" in found.notes
+        alone = files.find(folder / "1.png", found.x.shape[1:], white=found.white)
+        assert (alone.x[0] == found.x[1]).all()  # however dark
 
 
 def test_pages_that_are_not_read_are_told(tmp_path):
@@ -140,3 +142,12 @@ def test_names_that_are_no_utf8_can_be_written(tmp_path):
         pytest.skip("such names cannot be made here")
     found = files.find(tmp_path)
     assert found.ids[0] == r"caf\xe9-0.png" and "".join(found.ids).encode()
+
+
+def test_a_picture_that_is_not_finite_does_not_whiten_the_others(tmp_path):
+    for i, value in enumerate([4000.0, 2000.0, np.inf]):
+        pixels = np.zeros((28, 28), np.float32)
+        pixels[0, 0] = value
+        Image.fromarray(pixels).save(tmp_path / f"{i}.tif")
+    found = files.find(tmp_path, how=files.Reading(skip_bad=True))
+    assert found.white == 4095 and found.x.reshape(2, -1).max(1).tolist() == [249, 125]

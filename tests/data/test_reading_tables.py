@@ -212,6 +212,19 @@ def test_parquet_as_data_frames_are_written(tmp_path: Path) -> None:
     assert table.ids == tuple(map(str, ids)) and list(table.columns) == ["a"]
     parquet.write_table(pa.table({"a": [1.0, 2, 3, 5], "id": ids}), tmp_path / "t.parquet")
     assert read_table(tmp_path / "t.parquet", id_column="id").ids == tuple(map(str, ids))
+    pd = pytest.importorskip("pandas")
+    frame = pd.DataFrame({"a": [1.0, 2, 5], "b": [3.5, 4, 1]})
+    days = pd.DatetimeIndex(["2020-01-01", "2020-01-02", "2020-01-05"], name="day")
+    for index, names in [
+        (pd.Index([7, 9, 8], name="customer"), ("7", "9", "8")),
+        (days, tuple(f"{day} 00:00:00" for day in ("2020-01-01", "2020-01-02", "2020-01-05"))),
+        (pd.MultiIndex.from_tuples([("x", 1), ("y", 2), ("z", 0)]), ("x", "y", "z")),
+    ]:
+        frame.set_index(index).to_parquet(tmp_path / "t.parquet")
+        table = read_table(tmp_path / "t.parquet")
+        assert table.ids == names and list(table.columns) == ["a", "b"], table.ids
+        assert "a data frame's index is taken for names of rows" in table.notes[0]
+    assert read_table(tmp_path / "t.parquet", id_column="a").ids == ("1", "2", "5")
     parquet.write_table(pa.table({"0": [1.0, 2], "1": [4, 3]}), tmp_path / "t.parquet")
     assert list(read_table(tmp_path / "t.parquet").columns) == ["0", "1"]
     (tmp_path / "t.csv").write_text("0,1\n1.5,4\n2.5,3\n")
@@ -225,8 +238,8 @@ def test_columns_that_are_almost_numbers(tmp_path: Path) -> None:
     found = files.find(write(tmp_path / "t.csv", column(0, ages)))
     assert any("'age' is taken for words, since it holds 'unknown' among numbers" in note for note in found.notes)
     few = [f"{i % 7},5" for i in range(60)]
-    with pytest.raises(DataError, match="'age' holds numbers with a decimal comma"):
-        files.find(write(tmp_path / "t.csv", column(0, few), mark=";"))
+    found = files.find(write(tmp_path / "t.csv", column(0, few), mark=";"))
+    assert any("'age' is taken for words: if its commas are decimal ones" in note for note in found.notes)
     months = [f"2020_{1 + i % 12:02d}" for i in range(60)]
     found = files.find(write(tmp_path / "t.csv", column(0, months)))
     assert found.columns is not None and found.columns.columns[0].kind == "words"

@@ -118,7 +118,7 @@ def as_samples(x: Array, what: str, shape: tuple[int, ...] | None = None) -> Sam
     rows = Rows.of(images)
     if rows is not None and rows.dtype == np.uint8:
         return rows
-    return np.ascontiguousarray(to_uint8(images if rows is None else rows, what))
+    return np.ascontiguousarray(to_uint8(images if rows is None else rows, what, dark=shape is not None))
 
 
 def _vectors(x: Array, what: str) -> Array:

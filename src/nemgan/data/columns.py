@@ -189,7 +189,7 @@ def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
         found, counts = np.unique(text.astype(str), return_counts=True)
         if len(found) == 1:
             return Column(name, "constant", words=(str(found[0]),))
-        if len(found) > MOST_WORDS or _decimal_commas(found.tolist()):
+        if len(found) > MOST_WORDS:
             raise DataError(f"{what}: column {name!r} {_too_many(found)}")
         fill = None if impute == "none" else str(found[counts.argmax()])
         return Column(name, "words", words=tuple(map(str, found)), fill=fill)
@@ -235,11 +235,13 @@ def _too_many(found: Array) -> str:
 
 def _decimal_commas(found: Sequence[str]) -> bool:
     """Whether all words are numbers once a comma is read as a point, and one has a comma."""
-    return all(re.fullmatch(r"-?\d+(,\d+)?", word) for word in found) and any("," in word for word in found)
+    return all(re.fullmatch(r"[+-]?\d*(,\d+)?", word) for word in found) and any("," in word for word in found)
 
 
 def _mixed(column: Column) -> str:
     """What to remark of a column of words most of which are numbers; empty if they are not."""
+    if column.kind == "words" and _decimal_commas(column.words):
+        return f"column {column.name!r} is taken for words: if its commas are decimal ones, write points"
     strange = [word for word in column.words if numbers(np.array([word], object)) is None]
     if column.kind != "words" or not strange or len(strange) > len(column.words) / 4:
         return ""

@@ -50,12 +50,14 @@ class Found:
         ids: path within the folder, row number, or name of the row.
         notes: remarks for the user.
         columns: of a table, how its rows became x.
+        white: of pictures of more than 8 bits a pixel, which other ones have to share.
     """
 
     x: Samples
     ids: Sequence[str]
     notes: tuple[str, ...] = ()
     columns: Columns | None = None
+    white: float | None = None
 
 
 def find(
@@ -63,6 +65,7 @@ def find(
     shape: tuple[int, ...] | None = None,
     how: Reading | None = None,
     known: Columns | None = None,
+    white: float | None = None,
 ) -> Found:
     """Samples in a picture folder, picture file, .npy, .npz or table, as a :class:`Dataset` holds them.
 
@@ -72,6 +75,7 @@ def find(
 
     Args:
         known: how rows of a table become vectors, as learned from another one; by default learned from this one.
+        white: of pictures of more than 8 bits a pixel, as found for others; by default what these tell.
 
     Raises:
         DataError: nothing there, unreadable or damaged, objects, NaN, not of ``shape``, no table where one is wanted.
@@ -91,8 +95,8 @@ def find(
     if shape is not None and len(shape) != 3:
         raise DataError(f"{path} holds pictures but vectors of {shape[0]} numbers are wanted: give .npy or .npz")
     files, base = ([path], path.parent) if path.is_file() else (folders.find_pictures(path), path)
-    pixels, kept, notes = folders.decode(files, shape, how.skip_bad)
-    return Found(pixels, [_printable(f.relative_to(base)) for f in kept], notes)
+    pixels, kept, white, notes = folders.decode(files, shape, how.skip_bad, white)
+    return Found(pixels, [_printable(f.relative_to(base)) for f in kept], notes, white=white)
 
 
 def _printable(path: Path) -> str:
@@ -150,7 +154,7 @@ def load(
         found = _encoded(table, *learned)
     data = Dataset(found.x, y, names, name, np.array(found.ids))
     few_shown = None if shown is None else shown[~aside]
-    return Splits(data.take(~aside), data.take(aside), (*notes, *found.notes), found.columns, few_shown)
+    return Splits(data.take(~aside), data.take(aside), (*notes, *found.notes), found.columns, few_shown, found.white)
 
 
 def _encoded(table: Table, learned: Columns, notes: tuple[str, ...] = ()) -> Found:

@@ -16,6 +16,8 @@ from nemgan.errors import DataError
 SIZES = (8, 28, 32, 64)
 """Heights and widths that the networks are made for."""
 _SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation"))
+SEVERAL = (".tif", ".tiff", ".gif", ".webp", ".png")
+"""Endings of files that may hold several pictures."""
 _SHOWN = 3  # names or sizes in a message
 
 
@@ -39,12 +41,16 @@ def find_pictures(folder: Path) -> list[Path]:
 
 
 def decode(
-    files: Sequence[Path], shape: tuple[int, ...] | None, skip_bad: bool = False
-) -> tuple[Array, list[Path], tuple[str, ...]]:
+    files: Sequence[Path], shape: tuple[int, ...] | None, skip_bad: bool = False, white: float | None = None
+) -> tuple[Array, list[Path], float | None, tuple[str, ...]]:
     """Pictures ``(N, C, H, W)`` uint8 of ``shape``, or else of the size in ``SIZES`` nearest to their median.
 
+    Args:
+        white: of pictures of more than 8 bits a pixel, as it was for others; by default what these tell.
+
     Returns:
-        The pictures, the files that they are from, and remarks: what was skipped, which sizes and modes were converted.
+        The pictures, the files that they are from, white of those of more than 8 bits, if there are any, and remarks:
+        what was skipped, which sizes and modes were converted.
 
     Raises:
         DataError: files that cannot be read, which are named and counted (left out if ``skip_bad``, but for all).
@@ -67,7 +73,7 @@ def decode(
     x = np.empty((len(kinds), channels, *size), np.uint8)
     kept: list[Path] = []
     deep = [file for file, (_, mode) in kinds.items() if is_deep(mode)]
-    white = white_of(deep) if deep else None
+    white = white or white_of(deep) if deep else None
     for file in kinds:
         try:
             x[len(kept)] = read_picture(file, size, channels, white)
@@ -82,10 +88,10 @@ def decode(
     notes = [f"{len(bad)} of {len(files)} pictures cannot be read and are skipped: {_some(bad)}"] if bad else []
     if white is not None:
         notes.append(f"white of the {len(deep)} pictures of more than 8 bits is taken to be {white:g}")
-    stacks = sum(file.suffix.lower() in (".tif", ".tiff") and n_pages(file) > 1 for file in kept)
+    stacks = sum(file.suffix.lower() in SEVERAL and n_pages(file) > 1 for file in kept)
     if stacks:
         notes.append(f"of {stacks} files of several pages the first page alone is read")
-    return x, kept, (*notes, *_converted([kinds[file] for file in kept], x.shape[1:]))
+    return x, kept, white, (*notes, *_converted([kinds[file] for file in kept], x.shape[1:]))
 
 
 def folder_labels(folder: Path, files: Sequence[Path]) -> tuple[Array, tuple[str, ...]]:

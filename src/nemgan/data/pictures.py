@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -46,8 +45,9 @@ def white_of(paths: Iterable[Path]) -> float:
     for path in paths:
         with suppress(DataError), _opened(path) as image:
             pixels = np.asarray(image)
-            top, fractions = max(top, float(pixels.max())), fractions and image.mode == "F"
-    if not math.isfinite(top) or (fractions and top <= OVERSHOOT):
+            if np.isfinite(pixels).all():
+                top, fractions = max(top, float(pixels.max())), fractions and image.mode == "F"
+    if fractions and top <= OVERSHOOT:
         return 1.0
     return next((white for bits in (8, 10, 12, 14, 16) if top <= (white := 2.0**bits - 1)), top)
 
@@ -83,11 +83,12 @@ def read_picture(path: Path, size: tuple[int, int], channels: int = 3, white: fl
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if channels == 3 else pixels[None]
 
 
-def to_uint8(x: Samples, what: str) -> Array:
+def to_uint8(x: Samples, what: str, dark: bool = False) -> Array:
     """Pixels of any number type as uint8, converted block by block.
 
     Integers are taken as 0 … 255, booleans as black and white. Floats are taken as [0, 1] if none is above 1 (resizing
-    may overshoot by a hundredth), and as 0 … 255 if one is above 16; between these nobody can tell.
+    may overshoot by a hundredth), and as 0 … 255 if one is above 16; between these nobody can tell, unless ``dark``
+    ones are expected.
 
     Raises:
         DataError: NaN or infinite values, values outside those ranges, not numbers; it starts with ``what``.
@@ -105,7 +106,7 @@ def to_uint8(x: Samples, what: str) -> Array:
     if low < 0 or high > 255:
         raise DataError(f"{what}: pixels span {low:g} … {high:g}; rescale them to [0, 1] or 0 … 255")
     fractions = x.dtype.kind == "f" and high <= OVERSHOOT
-    if x.dtype.kind == "f" and not fractions and high <= DARK:
+    if x.dtype.kind == "f" and not fractions and high <= DARK and not dark:
         raise DataError(
             f"{what}: pixels go up to {high:g}, which is no known white: rescale them to [0, 1], or give uint8"
         )

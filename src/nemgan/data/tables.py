@@ -65,7 +65,8 @@ def read_table(path: Path, label_column: str = "", id_column: str = "", *, stric
         raise DataError(f"column {id_column!r} cannot be both labels and names of rows: give one of them")
     unnamed = found.pop("", None)
     if unnamed is not None and id_column not in found:
-        notes = (f"{path}: the first column has no name and is taken for names of rows",)
+        what = "a data frame's index" if path.suffix.lower() == ".parquet" else "the first column has no name and"
+        notes = (f"{path}: {what} is taken for names of rows",)
     ids = words(found.pop(id_column)) if id_column in found else None if unnamed is None else words(unnamed)
     labels = words(found.pop(label_column)) if label_column in found else None
     n = len(labels if labels is not None else ids if ids is not None else next(iter(found.values())))
@@ -168,15 +169,22 @@ def _parquet(path: Path, as_words: Sequence[str]) -> dict[str, Array]:
         ) from None
     if not table.num_rows:
         raise DataError(f"{path} has no rows: give one a sample")
-    header = ["" if name == "__index_level_0__" else str(name) for name in table.column_names]
-    columns = list(zip(header, table.columns, strict=True))
-    columns.sort(key=lambda column: column[0] != "")  # pandas writes the names of rows last
+    index = [name for name in (table.schema.pandas_metadata or {}).get("index_columns", ()) if isinstance(name, str)]
+    index = index or [name for name in table.column_names if name == "__index_level_0__"]
+    index = [name for name in index if name not in as_words]
+    first = dict.fromkeys(index[:1], "")  # a data frame's index names its rows, by its first level
+    columns = [
+        (first.get(name, str(name)), column)
+        for name, column in zip(table.column_names, table.columns, strict=True)
+        if name not in index[1:]
+    ]
+    columns.sort(key=lambda column: column[0] != "")
     _check_header(path, [name for name, _ in columns])
     found: dict[str, Array] = {}
     for name, column in columns:
         kind = column.type.value_type if kinds.is_dictionary(column.type) else column.type
         values = column.to_pylist()
-        if kinds.is_integer(kind) and name in as_words:
+        if name == "" or (kinds.is_integer(kind) and name in as_words):
             found[name] = np.array([None if v is None else str(v) for v in values], object)
         elif kinds.is_integer(kind) or kinds.is_floating(kind) or kinds.is_decimal(kind):
             found[name] = np.array([np.nan if v is None else v for v in values], np.float64)

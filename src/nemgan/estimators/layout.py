@@ -204,7 +204,8 @@ def of_kinds(x: Array, kinds: Sequence[Any]) -> Array:
             values = np.asarray(categories, np.float64)
             x[:, j] = values[np.abs(x[:, [j]].astype(np.float64) - values).argmin(1)]
         elif getattr(kind, "kind", "f") in "iu":
-            x[:, j] = np.rint(x[:, j].astype(np.float64))
+            limits = np.iinfo(getattr(kind, "numpy_dtype", kind))
+            x[:, j] = np.clip(np.rint(x[:, j].astype(np.float64)), limits.min, limits.max)
         elif getattr(kind, "kind", "f") == "b":
             x[:, j] = x[:, j].astype(np.float64) > 0.5
     return x
@@ -221,6 +222,7 @@ def naming_words(X: Any) -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         columns, kinds = getattr(X, "columns", ()), getattr(X, "dtypes", ())
+        kinds = [getattr(getattr(kind, "categories", None), "dtype", kind) for kind in kinds]
         words = [str(name) for name, kind in zip(columns, kinds, strict=False) if getattr(kind, "kind", "O") == "O"]
         if not words or isinstance(error, NemganError):
             raise

@@ -46,6 +46,7 @@ class Card:
         class_names: the data's classes.
         digest: of the training samples and the disclosed labels.
         columns: of a table, how its rows become vectors (``data.columns``), as JSON values.
+        white: of pictures of more than 8 bits a pixel, if there are any.
     """
 
     shape: tuple[int, ...]
@@ -55,6 +56,7 @@ class Card:
     class_names: tuple[str, ...] = field(default=())
     digest: str = ""
     columns: tuple[Mapping[str, Any], ...] = field(default=())
+    white: float | None = None
 
     @property
     def table(self) -> Columns | None:
@@ -185,6 +187,7 @@ def read_card(folder: Path, beside: Mapping[str, Any] | None = None) -> Card:
             class_names=tuple(str(name) for name in found["class_names"]),
             digest=str(found["digest"]),
             columns=tuple(columns.to_json()),
+            white=None if found.get("white") is None else float(found["white"]),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{folder / MODEL} is damaged ({error}): restore it or start a new run") from None

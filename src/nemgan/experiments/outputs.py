@@ -95,7 +95,8 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
     """
     config, model = load_run(folder)
     how = Reading(id_column=config.id_column, skip_bad=skip_bad)
-    found = find(source, model.shape, how, model_card(folder).table)
+    card = model_card(folder)
+    found = find(source, model.shape, how, card.table, card.white)
     for note in found.notes:
         logging.getLogger("nemgan").warning("nemgan: note: %s", note)
     x, ids = found.x, found.ids

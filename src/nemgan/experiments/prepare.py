@@ -139,6 +139,7 @@ def prepare(config: Config, known: Columns | None = None, splits: Splits | None 
         class_names=train.class_names,
         digest=digest(train),
         columns=() if splits.columns is None else tuple(splits.columns.to_json()),
+        white=splits.white,
     )
     return Prepared(splits, train, card)
 

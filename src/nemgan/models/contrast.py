@@ -85,7 +85,9 @@ class Contrast(Connection):
         model.inverter.centre_on(self.over_pool(model.inverter.trunk))
         found = self.vote(rng)
         scratch["features"] = self.over_pool(model.inverter.features)
-        if len(self.pool.labels.unique()) == model.n_clusters:  # of a cluster without labels it would leave nothing
+        if (
+            len(torch.unique(self.pool.labels)) == model.n_clusters
+        ):  # of a cluster without labels it would leave nothing
             scratch["votes"] = self._labels_heard(scratch["votes"])
         votes = scratch["votes"]
         if len(self.pool.labelled):
