@@ -114,6 +114,18 @@ def test_what_labels_say_leaves_the_masses_alone():
     assert float(heard[80:, 1].mean()) == pytest.approx(0.1, abs=0.03)
 
 
+def test_sure_votes_stay_sure_of_many_clusters():
+    m, data = 12, stripes(240)
+    shown = np.where(np.arange(240) < 24, np.arange(240) % m, -1)
+    model = catalog.create(
+        "nemgan", build(SETTINGS, catalog.entry("nemgan").defaults("connected", SHAPE)), SHAPE, m, None, 0
+    )
+    contrast = Contrast(model, Pool.of(Dataset(data.x, shown, tuple(map(str, range(m))), "few")))
+    model.scratch["features"] = torch.from_numpy(np.random.default_rng(0).normal(size=(240, 32))).float()
+    heard = contrast._labels_heard(torch.eye(m).repeat(20, 1))
+    assert float(heard.max(1).values.mean()) == pytest.approx(0.95, abs=0.02)
+
+
 def test_a_cluster_without_labels_is_found_all_the_same():
     data = stripes()
     shown = np.where((np.arange(len(data)) % 25 == 0) & (data.y == 0), 0, -1)

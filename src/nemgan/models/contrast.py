@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 LABEL_WEIGHT = 10.0
 """Weight of a sample whose label is disclosed, the others' being 1."""
 REGRESSION, DOUBT = 0.01, 0.05
-"""Inverse strength of the weight decay of the regression on labels, and what the votes leave to it at least."""
+"""Inverse strength of the weight decay of the regression on labels, and how much the surest votes leave to
+the other clusters together."""
 
 
 def half_cosine(progress: float) -> float:
@@ -85,9 +86,8 @@ class Contrast(Connection):
         model.inverter.centre_on(self.over_pool(model.inverter.trunk))
         found = self.vote(rng)
         scratch["features"] = self.over_pool(model.inverter.features)
-        if (
-            len(torch.unique(self.pool.labels)) == model.n_clusters
-        ):  # of a cluster without labels it would leave nothing
+        # of a cluster without labels the regression would leave nothing
+        if len(torch.unique(self.pool.labels)) == model.n_clusters:
             scratch["votes"] = self._labels_heard(scratch["votes"])
         votes = scratch["votes"]
         if len(self.pool.labelled):
@@ -104,7 +104,8 @@ class Contrast(Connection):
         labels = Labels(self.pool.labelled.cpu().numpy(), self.pool.labels.cpu().numpy(), self.model.n_clusters)
         learn = regression(self.model.scratch["features"].cpu().numpy(), REGRESSION)
         said = softmax(learn(labels, np.ones(len(labels.y)), np.arange(len(votes))))
-        both = votes.clamp(DOUBT, 1 - DOUBT) * torch.from_numpy(said).to(votes)
+        others = max(labels.n_classes - 1, 1)
+        both = votes.clamp(DOUBT / others, 1 - DOUBT) * torch.from_numpy(said).to(votes)
         return both / both.sum(1, keepdim=True)
 
     def _cut(self, cluster: Tensor, rng: torch.Generator) -> Tensor:
