@@ -124,6 +124,9 @@ def test_pictures_of_more_than_eight_bits_have_one_white(tmp_path):
         assert f"white of the 2 pictures of more than 8 bits is taken to be {white}" in found.notes
         alone = files.find(folder / "1.png", found.x.shape[1:], white=found.white)
         assert (alone.x[0] == found.x[1]).all()  # however dark
+        if bits > 8:
+            with pytest.raises(DataError, match=rf"have white {white}, where it was 255 before"):
+                files.find(folder, found.x.shape[1:], white=255)
 
 
 def test_pages_that_are_not_read_are_told(tmp_path):

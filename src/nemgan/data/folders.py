@@ -16,7 +16,7 @@ from nemgan.errors import DataError
 SIZES = (8, 28, 32, 64)
 """Heights and widths that the networks are made for."""
 _SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation"))
-SEVERAL = (".tif", ".tiff", ".gif", ".webp", ".png")
+SEVERAL = (".tif", ".tiff", ".gif", ".webp")
 """Endings of files that may hold several pictures."""
 _SHOWN = 3  # names or sizes in a message
 
@@ -53,7 +53,8 @@ def decode(
         what was skipped, which sizes and modes were converted.
 
     Raises:
-        DataError: files that cannot be read, which are named and counted (left out if ``skip_bad``, but for all).
+        DataError: brighter pictures than ``white``; files that cannot be read, which are named and counted (left out if
+            ``skip_bad``, but for all).
     """
     bad: dict[Path, str] = {}
     kinds: dict[Path, tuple[tuple[int, int], str]] = {}
@@ -73,7 +74,10 @@ def decode(
     x = np.empty((len(kinds), channels, *size), np.uint8)
     kept: list[Path] = []
     deep = [file for file, (_, mode) in kinds.items() if is_deep(mode)]
-    white = white or white_of(deep) if deep else None
+    own = white_of(deep) if deep else None
+    if own is not None and white is not None and (own > white or (own == 1) != (white == 1)):
+        raise DataError(f"pictures of more than 8 bits have white {own:g}, where it was {white:g} before: rescale them")
+    white = None if own is None else white or own
     for file in kinds:
         try:
             x[len(kept)] = read_picture(file, size, channels, white)
@@ -87,7 +91,8 @@ def decode(
         x = np.ascontiguousarray(x[:, :1])
     notes = [f"{len(bad)} of {len(files)} pictures cannot be read and are skipped: {_some(bad)}"] if bad else []
     if white is not None:
-        notes.append(f"white of the {len(deep)} pictures of more than 8 bits is taken to be {white:g}")
+        n = sum(is_deep(kinds[file][1]) for file in kept)
+        notes.append(f"white of the {n} pictures of more than 8 bits is taken to be {white:g}")
     stacks = sum(file.suffix.lower() in SEVERAL and n_pages(file) > 1 for file in kept)
     if stacks:
         notes.append(f"of {stacks} files of several pages the first page alone is read")
