@@ -67,8 +67,10 @@ def print_summary(record: Mapping[str, Any]) -> None:
     learned, true = record["learned_prior"], record["true_masses"]
     scores = {
         "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
-        "purity": f"{number('purity')}   (of generated samples {number('mode_purity')})",
+        "purity": number("purity"),
     }
+    if record["mode_purity"] is not None:
+        scores["purity"] += f"   (of generated samples {number('mode_purity')})"
     labels = record["labels_used"]
     typer.echo("")
     print_pairs(

@@ -8,6 +8,7 @@ samples that are scored is what Hungarian accuracy means; with tens of samples a
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,14 @@ def generate(
     ``cluster`` draws from that cluster alone; otherwise clusters follow the model's prior.
 
     Raises:
-        ConfigError: there is no such cluster, or the model has no modes to draw from one by one.
+        ConfigError: there is no such cluster, the model has no modes to draw from one by one, or its generator is not
+            trained.
     """
+    if not model.generates:
+        raise ConfigError(
+            "this model's generator was not trained (gan.steps=0): give it steps, or go on with a finished run by "
+            "nemgan train --resume RUN gan.steps=1500"
+        )
     if cluster is not None and not 0 <= cluster < model.n_clusters:
         raise ConfigError(f"there is no mode {cluster}: the model has modes 0 … {model.n_clusters - 1}")
     samples = [np.zeros((0, *model.shape), np.uint8 if len(model.shape) == 3 else np.float32)]
@@ -110,7 +117,8 @@ def evaluate(
 ) -> Result:
     """Measure ``model`` on the test split and on ``n_generated`` samples of its own.
 
-    Without labels in the test split every figure that needs them is None. The same model, data and seed give the same
+    Without labels in the test split every figure that needs them is None, and so are those of generated samples where
+    the generator is not trained (``model.generates``). The same model, data and seed give the same
     record; the model's training mode and the caller's random state are left as they were.
 
     Args:
@@ -121,26 +129,14 @@ def evaluate(
     test, n_clusters = splits.test, model.n_clusters
     sure = margins(predict(model, test.x))
     found = sure.first
-    rng = torch_generator(facts.seed, "evaluate", "prior", device=model.device)
-    fake, drawn = generate(model, n_generated, rng)
     prior = model.masses().detach().cpu().double().numpy()
     table = clustering.confusion(test.y, found, test.n_classes, n_clusters)
     scores = clustering.scores_of_counts(table)
     of_cluster = clustering.match_counts(table) if scores.acc is not None else None
     learned = _by_class(prior, of_cluster, test.n_classes)
     true = next((data.masses for data in (splits.train, splits.test) if (data.y >= 0).any()), None)
-    judged = judge.predict(fake) if judge is not None else None
-    known_modes = of_cluster is not None and judged is not None and model.has_modes
-    right = of_cluster[drawn] == judged if known_modes and of_cluster is not None else None
-    found_masses = _shares(found, n_clusters)
-    fake_cluster = predict(model, fake).argmax(1)
-    strata = (drawn, prior) if model.has_modes else None
-    fake_found = _shares(fake_cluster, n_clusters, strata)
-    known = int(table.sum())
-    own = ([OfJudge(judge)] if judge is not None else []) + ([Itself()] if test.kind == "vector" else [])
-    pairs = _pairs(model, test, found, facts.seed) if model.has_modes and (own or extractors) else []
-    compared = [compare(each, splits, fake, pairs, facts.seed) for each in (*own, *extractors)]
-    fidelity = tuple(each for each in compared if each is not None)
+    n_generated = n_generated if model.generates else 0
+    seen = _Seen(splits, found, of_cluster, facts.seed)
     return Result(
         model=facts.model,
         data=facts.data,
@@ -149,8 +145,6 @@ def evaluate(
         labels_used=facts.labels_used,
         prior=facts.prior,
         **scores._asdict(),
-        mode_purity=float(right.mean()) if right is not None and n_generated else None,
-        generated_masses=_floats(_shares(judged, test.n_classes, strata)) if judged is not None else None,
         true_masses=_floats(true) if true is not None else None,
         learned_prior=_floats(learned),
         prior_l1=float(np.abs(learned - np.pad(true, (0, len(learned) - len(true)))).sum())
@@ -169,24 +163,60 @@ def evaluate(
         class_of_cluster=tuple(of_cluster.tolist()) if of_cluster is not None else None,
         confusion=tuple(map(tuple, table.tolist())) if of_cluster is not None else None,
         cluster_masses=_floats(prior),
-        found_masses=_floats(found_masses),
-        mode_purities=_means(right, drawn, n_clusters) if right is not None else None,
-        mode_diversity=fidelity[0].diversity_by_cluster if judge is not None and fidelity and model.has_modes else None,
-        generated_vs_found_l1=float(np.abs(fake_found - found_masses).sum()),
+        found_masses=_floats(_shares(found, n_clusters)),
         confidence=_number(model, "confidence"),
         agreement=_number(model, "agreement"),
         counts=_counts(model),
         assigns_by=model.assigns_by,
         has_modes=model.has_modes,
-        generated_found=_floats(fake_found) if n_generated else None,
-        mode_returns=_means(fake_cluster == drawn, drawn, n_clusters) if model.has_modes else None,
         separation=_separation(model, splits.train, facts.seed),
         doubtful=float((sure.margin < DOUBT).mean()),
         ambiguous=_ambiguous(test, sure),
-        metrics=_full_names(known, len(test), n_generated, judge, model.has_modes),
-        fidelity=fidelity,
-        modes=modes.count(splits, lambda n: _more(model, n, facts.seed), judge, judged),
+        metrics=_full_names(int(table.sum()), len(test), n_generated, judge, model.has_modes),
+        **(_generation(model, seen, judge, n_generated, extractors) if n_generated else {}),
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """What is known of the real samples when generated ones are measured: clusters found, classes of clusters."""
+
+    splits: Splits
+    found: Array
+    of_cluster: Array | None
+    seed: int
+
+
+def _generation(
+    model: Model, seen: _Seen, judge: Judge | None, n: int, extractors: Sequence[Extractor]
+) -> dict[str, Any]:
+    """The fields of a record that are about ``n`` generated samples."""
+    test, n_clusters = seen.splits.test, model.n_clusters
+    fake, drawn = generate(model, n, torch_generator(seen.seed, "evaluate", "prior", device=model.device))
+    judged = judge.predict(fake) if judge is not None else None
+    right = None
+    if seen.of_cluster is not None and judged is not None and model.has_modes:
+        right = seen.of_cluster[drawn] == judged
+    strata = (drawn, model.masses().detach().cpu().double().numpy()) if model.has_modes else None
+    fake_cluster = predict(model, fake).argmax(1)
+    fake_found = _shares(fake_cluster, n_clusters, strata)
+    own = ([OfJudge(judge)] if judge is not None else []) + ([Itself()] if test.kind == "vector" else [])
+    pairs = _pairs(model, test, seen.found, seen.seed) if model.has_modes and (own or extractors) else []
+    compared = [compare(each, seen.splits, fake, pairs, seen.seed) for each in (*own, *extractors)]
+    fidelity = tuple(each for each in compared if each is not None)
+    return {
+        "mode_purity": float(right.mean()) if right is not None else None,
+        "generated_masses": _floats(_shares(judged, test.n_classes, strata)) if judged is not None else None,
+        "mode_purities": _means(right, drawn, n_clusters) if right is not None else None,
+        "mode_diversity": fidelity[0].diversity_by_cluster
+        if judge is not None and fidelity and model.has_modes
+        else None,
+        "generated_vs_found_l1": float(np.abs(fake_found - _shares(seen.found, n_clusters)).sum()),
+        "generated_found": _floats(fake_found),
+        "mode_returns": _means(fake_cluster == drawn, drawn, n_clusters) if model.has_modes else None,
+        "fidelity": fidelity,
+        "modes": modes.count(seen.splits, lambda more: _more(model, more, seen.seed), judge, judged),
+    }
 
 
 def _number(model: Model, name: str) -> float | None:

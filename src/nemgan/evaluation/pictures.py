@@ -32,7 +32,8 @@ def collect(model: Model, splits: Splits, *, seed: int) -> dict[str, Array]:
     Returns:
         real: test samples of each found cluster ``(M, R, *shape)``; rows are filled up with zeros.
         real_count: how many of each row are samples ``(M,)``.
-        generated: samples of each mode ``(M, R, *shape)``; of a model without modes, any samples.
+        generated: samples of each mode ``(M, R, *shape)``; of a model without modes, any samples. Not there where the
+            generator is not trained.
         points: test samples in two dimensions ``(n, 2)`` float32, n ≤ 800: 2-D data as they are, else t-SNE of the
             model's features.
         point_cluster, point_class: found cluster and class (−1 = unlabelled) of each point ``(n,)``.
@@ -50,14 +51,15 @@ def collect(model: Model, splits: Splits, *, seed: int) -> dict[str, Array]:
         members = np.flatnonzero(found == cluster)
         chosen = numpy_generator(seed, "pictures", "real", cluster).permutation(members)[:rows]
         real[cluster, : len(chosen)], count[cluster] = test.x[chosen], len(chosen)
-        rng = torch_generator(seed, "pictures", "generated", cluster, device=model.device)
-        generated.append(generate(model, rows, rng, cluster if model.has_modes else None)[0])
+        if model.generates:
+            rng = torch_generator(seed, "pictures", "generated", cluster, device=model.device)
+            generated.append(generate(model, rows, rng, cluster if model.has_modes else None)[0])
     index = np.sort(numpy_generator(seed, "pictures", "points").permutation(len(test))[:MOST_POINTS])
     points = test.x[index] if test.shape == (2,) else flat_picture(embed(model, test.x[index]), seed)
     return {
         "real": real,
         "real_count": count,
-        "generated": np.stack(generated),
+        **({"generated": np.stack(generated)} if generated else {}),
         "points": points.astype(np.float32),
         "point_cluster": found[index].astype(np.int64),
         "point_class": test.y[index],

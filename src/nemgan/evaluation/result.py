@@ -169,8 +169,6 @@ class Result:
     ari: float | None
     purity: float | None
     macro_recall: float | None
-    mode_purity: float | None
-    generated_masses: Numbers | None
     true_masses: Numbers | None
     learned_prior: Numbers
     prior_l1: float | None
@@ -188,11 +186,14 @@ class Result:
     confusion: tuple[tuple[int, ...], ...] | None
     cluster_masses: Numbers
     found_masses: Numbers
-    mode_purities: tuple[float | None, ...] | None
-    mode_diversity: tuple[float | None, ...] | None
-    generated_vs_found_l1: float
     confidence: float | None
     metrics: dict[str, str]
+    mode_purity: float | None = None
+    """As all that is about generated samples: None where the generator was not trained."""
+    mode_purities: tuple[float | None, ...] | None = None
+    mode_diversity: tuple[float | None, ...] | None = None
+    generated_masses: Numbers | None = None
+    generated_vs_found_l1: float | None = None
     fidelity: tuple[Fidelity, ...] = ()
     modes: Modes | None = None
     assigns_by: str = ""

@@ -81,7 +81,7 @@ def export_run(run: Path, form: str = "torch-export", out: Path | None = None) -
 
 
 def export_model(model: Model, folder: Path, form: str = "torch-export") -> list[Path]:
-    """Write ``inverter`` and ``generator`` of a trained ``model`` and ``export.json`` into ``folder``.
+    """Write ``inverter`` and, where it was trained, ``generator`` of ``model`` and ``export.json`` into ``folder``.
 
     Raises:
         ConfigError: a model without these networks. MissingExtra: onnx is not installed.
@@ -92,8 +92,9 @@ def export_model(model: Model, folder: Path, form: str = "torch-export") -> list
     kind = torch.uint8 if len(found.shape) == 3 else torch.float32
     networks: dict[str, tuple[nn.Module, Tensor, list[str], list[str]]] = {
         "inverter": (ExportedInverter(found), torch.zeros(2, *found.shape, dtype=kind), ["x"], ["posterior", "latent"]),
-        "generator": (ExportedGenerator(found), torch.zeros(2, found.latent.dim), ["z"], ["x"]),
     }
+    if found.generates:
+        networks["generator"] = (ExportedGenerator(found), torch.zeros(2, found.latent.dim), ["z"], ["x"])
     if form == "onnx":
         _need_onnx()
     folder.mkdir(parents=True, exist_ok=True)

@@ -51,9 +51,14 @@ def held_out(splits: Splits, *, every: int, seed: int, elapsed: Callable[[], flo
 
 
 def sample_grid(folder: Path, *, every: int, seed: int) -> Hook:
-    """``samples/step-XXXXXX.png``: one row per mode, the same noise each time (any samples where there are none)."""
+    """``samples/step-XXXXXX.png``: one row per mode, the same noise each time (any samples where there are none).
+
+    None of a model whose generator is not trained.
+    """
 
     def call(moment: Moment, model: Model) -> None:
+        if not model.generates:
+            return
         rows = []
         for mode in range(model.n_clusters):
             rng = torch_generator(seed, "grid", mode, device=model.device)

@@ -308,5 +308,5 @@ def measure(
         seconds_to_acc_95=cost["seconds_to_acc_95"],
         versions={name: str(value) for name, value in versions(config.device).items()},
     )
-    judge = judge_of(prepared.splits, JUDGE_SEED, data_root() / "judges")
+    judge = judge_of(prepared.splits, JUDGE_SEED, data_root() / "judges") if model.generates else None
     return evaluate(model, prepared.splits, judge=judge, facts=facts, extractors=extractors)

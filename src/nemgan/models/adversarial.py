@@ -69,6 +69,7 @@ class Rival(Model):
         self.settings, self.gan, self.rival, self.known = settings, settings.gan, settings.rival, prior
         self.loss: Adversarial = self.own_loss or settings.gan.loss
         self.ema_decay, self.has_modes = settings.gan.ema, self.conditions.C1
+        self.generates = settings.gan.steps > 0
         with isolated(seed, "weights"):
             self.build()
         channels_last(self)

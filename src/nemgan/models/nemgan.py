@@ -71,7 +71,7 @@ class NEMGAN(Model):
         seed: int = 0,
     ) -> None:
         super().__init__(shape, n_clusters)
-        self.settings = settings
+        self.settings, self.generates = settings, settings.gan.steps > 0
         on, gan, net = settings.conditions, settings.gan, settings.network
         self.conditions = Conditions(on.C1, on.C2, on.C3)
         self.connected = settings.connect.steps > 0 or settings.contrast.steps > 0

@@ -197,7 +197,7 @@ def _generated(result: Result) -> list[Finding]:
         text = "Share of generated samples that the model itself takes for samples of the mode's cluster: "
         text += ", ".join(f"mode {k} {percent(share)}" for k, share in lost.items()) + "."
         found.append(Finding("look", "Modes that generate other clusters too", text))
-    if result.generated_vs_found_l1 > max(FAR, 2 * _by_chance(result)):
+    if (result.generated_vs_found_l1 or 0) > max(FAR, 2 * _by_chance(result)):
         far = f"L1 {result.generated_vs_found_l1:.2f}"
         text = f"Generated and real samples fall into the clusters in different shares ({far})."
         if result.generated_found is not None:

@@ -23,14 +23,17 @@ def pictures(arrays: Mapping[str, Array], result: Result) -> dict[str, Any]:
 
     strips: per cluster its real and its generated images. ambiguous: one for each sample of ``result.ambiguous``.
     planes: real and generated vectors. map: the test data in two dimensions. itself: whether that map is the data.
+    generated: whether anything was, which a model that only clusters does not.
     """
     made: dict[str, Any] = dict.fromkeys(("strips", "planes", "ambiguous", "map", "itself"))
-    if {"real", "real_count", "generated"} <= arrays.keys():
+    made["generated"] = "generated" in arrays
+    if {"real", "real_count"} <= arrays.keys():
         real = [rows[:count] for rows, count in zip(arrays["real"], arrays["real_count"], strict=True)]
+        fake = arrays["generated"] if made["generated"] else arrays["real"][:, :0]
         if arrays["real"].ndim == 5:
-            made["strips"] = [(strip(some), strip(fake)) for some, fake in zip(real, arrays["generated"], strict=True)]
+            made["strips"] = [(strip(some), strip(others)) for some, others in zip(real, fake, strict=True)]
         else:
-            made["planes"] = planes(real, list(arrays["generated"]))
+            made["planes"] = planes(real, list(fake))
     if "ambiguous" in arrays and arrays["ambiguous"].ndim == 4 and len(arrays["ambiguous"]) == len(result.ambiguous):
         made["ambiguous"] = [strip(each[None]) for each in arrays["ambiguous"]]
     if {"points", "point_cluster", "point_class"} <= arrays.keys() and len(arrays["points"]):

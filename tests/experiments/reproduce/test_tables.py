@@ -91,6 +91,30 @@ def test_the_table_says_where_ours_does_not_lead(stored: Path) -> None:
     assert any("judge features, 2,000 samples" in note for note in generation.notes)
 
 
+def test_runs_without_a_generator_stand_in_for_whole_ones_and_say_nothing_of_samples(stored: Path) -> None:
+    third = Cell("nemgan", "fmnist-5", 2, ("prior=matched",))
+    noise = {"mode_purity": 0.2, "fidelity": [{"extractor": "judge", "n": 9, "fd": 99.0, "fd_real": 0.1, "icfd": 9.0}]}
+    store_one(stored, "quality", third.clusters_only(), acc=0.92, nmi=0.78, ari=0.78, **noise)
+    store_one(stored, "quality", Cell("nemgan", "fmnist-5", 1, ("gan.steps=0", "prior=matched")), acc=0.1)
+    store = Store(stored)
+    both = store.clusters([Cell("nemgan", "fmnist-5", seed, ("prior=matched",)) for seed in (0, 1, 2)])
+    assert both.text("acc") == ".910 ± .010" and both.text("mode_purity") == ".910 ± .000 (2 of 3)"
+    assert store.group([third]).n == "0 (1 to do)" and store.group([third.clusters_only()]).text("mode_purity") == "–"
+
+
+def test_the_ablation_trains_a_generator_only_where_that_is_compared(tmp_path: Path) -> None:
+    ablation = target("ablation")
+    cells = {str(cell) for cell in ablation.cells("quick", (0,))}
+    assert "nemgan mnist-5 s0 gan.steps=0 prior=matched" in cells
+    assert {"nemgan mnist-2-3v5-90 s0 prior=matched", "nemgan mnist-2-3v5-90 s0 gan.joint=false prior=matched"} <= cells
+    assert all("gan.steps=0" not in str(cell) for cell in ablation.cells("full", (0,)))
+    store_one(tmp_path, "quality", Cell("nemgan", "mnist-5", 0, ("gan.steps=0", "prior=matched")), acc=0.98)
+    bare = ("connect.augment=0", "gan.steps=0", "prior=matched")
+    store_one(tmp_path, "quality", Cell("nemgan", "mnist-5", 0, bare), acc=0.9)
+    table = next(each for each in ablation.tables(Store(tmp_path), "quick", None) if "mnist-5" in each.title)
+    assert rows(table)["no augmentation"]["change of ACC"] == "-.080"
+
+
 def test_records_of_several_versions_of_the_code_are_noticed(stored: Path) -> None:
     store_one(stored, "quality", Cell("nemgan", "fmnist-5", 2, ("prior=matched",)), acc=0.9, nmi=0.7, ari=0.7, code="b")
     clusters = zero_labels.tables(Store(stored), "quick", None)[0]

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from nemgan.experiments.reproduce.cells import Cell
 from nemgan.experiments.reproduce.tables import SCORES, Group, Store, Table, code_note, failure_notes, number
 
-DATA = ("mnist-2-3v5-90", "mnist-5")
 SEEDS = (0, 1, 2)
 MATCHED = "prior=matched"
-VARIANTS: dict[str, tuple[str, ...]] = {
-    "all of it": (MATCHED,),
+ALL_OF_IT = "all of it"
+GREY: dict[str, tuple[str, ...]] = {
+    ALL_OF_IT: (MATCHED,),
     "equal masses assumed (Ĉ3)": ("prior=uniform",),
     "masses unknown": ("prior=learned",),
     "no augmentation": (MATCHED, "connect.augment=0"),
@@ -20,25 +20,52 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "neighbours of raw samples alone": (MATCHED, "connect.raw_share=1"),
     "few micro-modes": (MATCHED, "connect.micro_modes=6"),
     "no refining after the merge": (MATCHED, "connect.refine_steps=0"),
+}
+GENERATOR = {
     "h learns from generated samples too": (MATCHED, "gan.train_inverter=true"),
     "a critic of x alone": (MATCHED, "gan.joint=false"),
     "no inversion loss": (MATCHED, "gan.inversion=0"),
 }
+COLOUR = {
+    ALL_OF_IT: (MATCHED,),
+    "no contrastive features": (
+        MATCHED,
+        "contrast.steps=0",
+        "connect.steps=400",
+        "connect.refine_steps=200",
+        "network.inverter_style=compact",
+    ),
+    "masses unknown": ("prior=learned",),
+}
+VARIANTS = {"mnist-2-3v5-90": GREY | GENERATOR, "mnist-5": GREY, "cifar-2-70": COLOUR}
 
 
 def cells(budget: str, seeds: Sequence[int] | None) -> list[Cell]:
-    return [Cell("nemgan", data, seed, each) for data in DATA for each in VARIANTS.values() for seed in seeds or SEEDS]
+    """Whole runs, or at budget quick clusters alone where no variant of the generator is compared with."""
+    found = []
+    for data, variants in VARIANTS.items():
+        compared = any(map(_of_generator, variants.values()))
+        for name, settings in variants.items():
+            whole = budget != "quick" or _of_generator(settings) or (compared and name == ALL_OF_IT)
+            each = [Cell("nemgan", data, seed, settings) for seed in seeds or SEEDS]
+            found += each if whole else [cell.clusters_only() for cell in each]
+    return found
+
+
+def _of_generator(settings: tuple[str, ...]) -> bool:
+    return any(word.startswith("gan.") for word in settings)
 
 
 def tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list[Table]:
-    return [_table(store, data, seeds or SEEDS) for data in DATA]
+    return [_table(store, data, seeds or SEEDS) for data in VARIANTS]
 
 
 def _table(store: Store, data: str, seeds: Sequence[int]) -> Table:
-    groups = {
-        name: store.group(Cell("nemgan", data, seed, settings) for seed in seeds) for name, settings in VARIANTS.items()
-    }
-    whole = groups["all of it"]
+    groups = {}
+    for name, settings in VARIANTS[data].items():
+        wanted = [Cell("nemgan", data, seed, settings) for seed in seeds]
+        groups[name] = store.group(wanted) if _of_generator(settings) else store.clusters(wanted)
+    whole = groups[ALL_OF_IT]
     rows = [
         (
             name,
@@ -46,7 +73,7 @@ def _table(store: Store, data: str, seeds: Sequence[int]) -> Table:
             _change(group, whole) if group is not whole else "",
             group.text("mode_purity"),
             group.n,
-            " ".join(VARIANTS[name]),
+            " ".join(VARIANTS[data][name]),
         )
         for name, group in groups.items()
     ]

@@ -34,6 +34,9 @@ BASELINES = {
 """What ``benchmarks/baselines.py`` runs."""
 
 
+CLUSTERS_ONLY = ("gan.steps=0",)
+
+
 @dataclass(frozen=True)
 class Cell:
     """One run: ``settings`` are ``key=value`` words beside model, data and seed; their order does not matter."""
@@ -49,6 +52,11 @@ class Cell:
     def words(self) -> list[str]:
         """What ``nemgan train`` is given; one thread, so that cells can run side by side and repeat exactly."""
         return [f"model={self.model}", f"data={self.data}", f"seed={self.seed}", "threads=1", *self.settings]
+
+    def clusters_only(self) -> Cell:
+        """The same run without the generator's stage: it clusters as the whole one, unless h is trained in that."""
+        kept = [word for word in self.settings if not word.startswith("gan.")]
+        return Cell(self.model, self.data, self.seed, (*kept, *CLUSTERS_ONLY))
 
     @property
     def home(self) -> str:

@@ -12,11 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nemgan.experiments.reproduce.cells import Cell, Record, failed, read
+from nemgan.experiments.reproduce.cells import CLUSTERS_ONLY, Cell, Record, failed, read
 
 SCORES = ("acc", "nmi", "ari")
 NOTHING = "–"
 NO_DATA = "no data"
+GENERATED = ("mode_purity", "mode_diversity", "generated_masses", "generated_vs_found_l1", "fidelity", "modes")
+"""What tables show of generated samples."""
 Figure = str | Callable[[Record], Any]
 """A key of the record, or a function of it."""
 
@@ -55,13 +57,18 @@ class Group:
         return statistics.stdev(values) if len(values) > 1 else None
 
     def text(self, figure: Figure, digits: int = 3) -> str:
-        """``.995 ± .002``; one value alone; "failed" where no run ended, and a dash where none was made."""
+        """``.995 ± .002``; one value alone; "failed" where no run ended, and a dash where none was made.
+
+        How many runs have the figure is said where some of them do not.
+        """
         mean, sd = self.mean(figure), self.sd(figure)
         if mean is None:
             if not self.failures or self.records:
                 return NOTHING
             return NO_DATA if set(self.failures) == {NO_DATA} else "failed"
-        return number(mean, digits) + ("" if sd is None else f" ± {number(sd, digits)}")
+        some = len(self.values(figure))
+        beside = f" ({some} of {len(self.records)})" if some < len(self.records) else ""
+        return number(mean, digits) + ("" if sd is None else f" ± {number(sd, digits)}") + beside
 
     def triple(self) -> str:
         """ACC/NMI/ARI, means alone."""
@@ -90,13 +97,29 @@ class Store:
         return self.folder / f"{name}.jsonl"
 
     def record(self, cell: Cell) -> Record | None:
-        """The record of a cell, which may be of a failure; None where there is none."""
-        return self.records(cell.home).get(cell)
+        """The record of a cell, which may be of a failure; None where there is none.
+
+        Of a run without the generator's stage, nothing that is said of generated samples: earlier versions said it.
+        """
+        found = self.records(cell.home).get(cell)
+        if found is None or not set(CLUSTERS_ONLY) & set(cell.settings):
+            return found
+        return {key: value for key, value in found.items() if key not in GENERATED}
 
     def records(self, name: str) -> Mapping[Cell, Record]:
         if name not in self._files:
             self._files[name] = read(self.path(name))
         return self._files[name]
+
+    def clusters(self, cells: Iterable[Cell]) -> Group:
+        """The records of whole runs, and where there is none, of the same without the generator's stage."""
+
+        def good(cell: Cell) -> bool:
+            found = self.record(cell)
+            return found is not None and not failed(found)
+
+        parts = [(cell, cell.clusters_only()) for cell in cells]
+        return self.group([part if good(part) and not good(cell) else cell for cell, part in parts])
 
     def group(self, cells: Iterable[Cell]) -> Group:
         """The records of ``cells``."""

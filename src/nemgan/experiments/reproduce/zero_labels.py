@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from nemgan.data import catalog
 from nemgan.experiments.reproduce.attainable import attainable
-from nemgan.experiments.reproduce.cells import BASELINES, Cell, Record, failed
+from nemgan.experiments.reproduce.cells import BASELINES, CLUSTERS_ONLY, Cell, Record
 from nemgan.experiments.reproduce.paper import ALL, C123
 from nemgan.experiments.reproduce.tables import (
     NOTHING,
@@ -31,8 +31,6 @@ from nemgan.experiments.reproduce.tables import (
 SEEDS = (0, 1, 2, 3, 4)
 METHODS = {method: BASELINES[method] for method in ("kmeans-pixels", "umap-gmm", "umap-kmeans")}
 KNOWN, UNKNOWN, LABELS = ("prior=matched",), ("prior=learned",), ("labels=0.01", "prior=learned")
-CLUSTERS_ONLY = ("gan.steps=0",)
-"""Runs without the generator's stage. h is not trained in that stage, so they cluster as whole runs do."""
 CONTROLS = {method: BASELINES[method] for method in ("label-count", "supervised")}
 
 # What issue 3 asks for with known masses: ACC, NMI, ARI (None: not asked)
@@ -95,15 +93,7 @@ def tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list[Table
 
 
 def _ours(store: Store, data: str, seeds: Sequence[int], settings: tuple[str, ...]) -> Group:
-    """Our runs, those without the generator's stage where a seed has no whole one."""
-
-    def best(seed: int) -> Cell:
-        whole = Cell("nemgan", data, seed, settings)
-        part = Cell("nemgan", data, seed, settings + CLUSTERS_ONLY)
-        found, instead = store.record(whole), store.record(part)
-        return part if (found is None or failed(found)) and instead is not None and not failed(instead) else whole
-
-    return store.group(map(best, seeds))
+    return store.clusters([Cell("nemgan", data, seed, settings) for seed in seeds])
 
 
 def _baselines(store: Store, data: str, seeds: Sequence[int]) -> dict[str, Group]:
