@@ -56,6 +56,17 @@ def test_flatten_standardises_vectors_and_survives_constant_columns():
     assert found[:, 0].std() == pytest.approx(1) and (found[:, 1] == 0).all()
 
 
+def test_the_cosine_metric_does_not_see_brightness():
+    bright = np.random.default_rng(0).integers(100, 250, (40, 1, 8, 8)).astype(np.uint8)
+    bright[0] = 0  # of no direction
+    x = np.concatenate([bright, bright // 4])
+    by_angle, _ = nearest(flatten(x, metric="cosine"), 1)
+    assert (by_angle[1:40, 0] == np.arange(41, 80)).all()
+    by_distance, _ = nearest(flatten(x), 1)
+    assert not (by_distance[1:40, 0] == np.arange(41, 80)).any()
+    assert np.isfinite(flatten(np.zeros((3, 4), np.float32), metric="cosine")).all()
+
+
 def test_cells_find_most_neighbours_of_many_points_and_their_true_distances():
     points = np.random.default_rng(0).normal(size=(3000, 5)).astype(np.float32)
     points[:40] = 9.0  # twins, more than a cell's share

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -11,6 +13,7 @@ from torch import Tensor
 
 from nemgan.data.dataset import Array
 
+Metric = Literal["euclidean", "cosine"]
 WIDE = 4096
 """Dimensions from which on the covariance is too large to be worth its exactness."""
 
@@ -23,12 +26,20 @@ def project(points: NDArray[np.float32], dims: int = 64) -> NDArray[np.float32]:
     return np.asarray(PCA(dims, svd_solver=solver, random_state=0).fit_transform(points), np.float32)
 
 
-def flatten(x: Array, dims: int = 64) -> NDArray[np.float32]:
-    """Raw samples as points: images in [0, 1] on their ``dims`` principal components, vectors standardised."""
+def flatten(x: Array, dims: int = 64, metric: Metric = "euclidean") -> NDArray[np.float32]:
+    """Raw samples as points: images in [0, 1] on their ``dims`` principal components, vectors standardised.
+
+    For the metric ``cosine`` they are of length 1 before they are projected: nearest is then what has the least angle,
+    and how bright images are, or how much of them is ink, tells none apart.
+    """
     if x.ndim == 4:
-        return project((x.reshape(len(x), -1) / np.float32(255)).astype(np.float32), dims)
-    scale = x.std(0)
-    return np.asarray((x - x.mean(0)) / np.where(scale > 0, scale, 1), np.float32)
+        points = (x.reshape(len(x), -1) / np.float32(255)).astype(np.float32)
+    else:
+        scale = x.std(0)
+        points = np.asarray((x - x.mean(0)) / np.where(scale > 0, scale, 1), np.float32)
+    if metric == "cosine":
+        points /= np.linalg.norm(points, axis=1, keepdims=True).clip(1e-6)
+    return project(points, dims) if x.ndim == 4 else points
 
 
 def nearest(

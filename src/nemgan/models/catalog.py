@@ -44,12 +44,15 @@ def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "network.inverter_width": 64,
             "connect.restarts": 3,
             "connect.raw_share": 1.0,
+            "connect.metric": "euclidean",
             "connect.weights": "flat",
             **(_PLANE if shape[0] <= 3 else {}),
         }
     if shape[1] < 16:
-        # Sets of small images are small sets: features fit their noise, and long training too.
+        # Sets of small images are small sets: features fit their noise, and long training too. How much of so few
+        # pixels is ink does tell one from another.
         return {
+            "connect.metric": "euclidean",
             "connect.steps": 250,
             "connect.refine_steps": 100,
             "connect.augment": 0.6,

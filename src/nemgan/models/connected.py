@@ -126,7 +126,7 @@ class Connection:
         """Find the neighbours in the raw samples, and after the first time also in h's features, if they are used."""
         scratch = self.model.scratch
         if "raw_neighbours" not in scratch:
-            index, weights = self._graph(flatten(self.pool.x[:].cpu().numpy()))
+            index, weights = self._graph(flatten(self.pool.x[:].cpu().numpy(), metric=self.settings.metric))
             scratch.update(raw_neighbours=index, raw_weights=weights)
         elif "own_neighbours" not in scratch or self.settings.raw_share == 1:
             index, weights = scratch["raw_neighbours"], scratch["raw_weights"]
