@@ -348,6 +348,7 @@ def _soon(store: Store, seeds: Sequence[int]) -> Table:
     reached = sorted(group.values("seconds_to_acc_95"))
     times = reached + [math.inf] * (len(group.records) - len(reached))
     median, slowest = (statistics.median(times), max(times)) if times else (math.inf, math.inf)
+    shown = [seconds(None if time == math.inf else time) for time in (median, slowest)]
     asked = f"{SOON:.0f} s: {'met' if median <= SOON else 'not met'}"
     return Table(
         "Time to held-out ACC .95",
