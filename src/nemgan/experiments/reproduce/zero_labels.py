@@ -353,15 +353,7 @@ def _soon(store: Store, seeds: Sequence[int]) -> Table:
     return Table(
         "Time to held-out ACC .95",
         ("data", "runs", "that reach it", "median", "slowest", "asked for"),
-        (
-            (
-                TIMED,
-                group.n,
-                str(len(reached)),
-                *(seconds(t if t < math.inf else None) for t in (median, slowest)),
-                asked,
-            ),
-        ),
+        ((TIMED, group.n, str(len(reached)), *shown, asked),),
         (
             "Zero labels, masses known, one thread, start-up included; a run that does not get there counts as "
             "never. Held-out ACC is looked at after each stage and "
