@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from nemgan.errors import NemganError
 from nemgan.experiments.export import export_run
@@ -42,5 +44,8 @@ def test_what_needs_the_generator_says_how_to_go_on(tmp_path: Path) -> None:
     np.save(tmp_path / "new.npy", images)
     assert len(predict_run(folder, tmp_path / "new.npy").splitlines()) == 4
     resume_run(folder, ["gan.steps=5"], quiet=True)
+    at_once = run(configure(["data=digits-demo", *WORDS[:-1], "gan.steps=5"]), out=tmp_path / "runs", quiet=True)
+    first, second = (load_file(each / "model.safetensors") for each in (folder, at_once))
+    assert all(torch.equal(first[name], second[name]) for name in second)
     assert json.loads((folder / "result.json").read_text())["mode_purity"] is not None
     assert sample_run(folder, tmp_path / "samples.npz").exists()
