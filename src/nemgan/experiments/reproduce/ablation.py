@@ -16,6 +16,7 @@ GREY: dict[str, tuple[str, ...]] = {
     "masses unknown": ("prior=learned",),
     "no augmentation": (MATCHED, "connect.augment=0"),
     "no balance of the micro-modes": (MATCHED, "connect.balance=0"),
+    "neighbours by distance, not by angle": (MATCHED, "connect.metric=euclidean"),
     "one neighbour": (MATCHED, "connect.neighbours=1"),
     "neighbours of raw samples alone": (MATCHED, "connect.raw_share=1"),
     "few micro-modes": (MATCHED, "connect.micro_modes=6"),
