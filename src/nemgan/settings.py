@@ -52,8 +52,8 @@ class ConnectConfig(Section):
     """So many training samples are used, and all labelled ones; of more, the same steps would see each less often."""
     micro_modes: Count = 20
     neighbours: Count = 10
-    metric: Literal["euclidean", "cosine"] = "cosine"
-    """Of the raw samples. By angle, images that differ in brightness alone are alike."""
+    metric: Literal["euclidean", "cosine"] = "euclidean"
+    """Of the raw samples. By angle (``cosine``), images that differ in brightness alone are alike."""
     weights: Literal["local", "flat"] = "local"
     """Of neighbours: by distance, scaled to the density around each sample (UMAP's kernel), or all alike."""
     balance: Weight = 5.0

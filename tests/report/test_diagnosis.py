@@ -95,3 +95,8 @@ def test_masses_that_still_move_at_the_end_are_said_to() -> None:
 )
 def test_percent(value: float, text: str) -> None:
     assert percent(value) == text.replace(" ", "\u00a0")
+
+
+def test_nothing_reassures_about_samples_that_were_not_generated() -> None:
+    found = diagnose(record(n_generated=0, mode_purities=None, mode_diversity=None, generated_masses=None))
+    assert not any("collapsed" in each.text for each in found)

@@ -25,7 +25,7 @@ from nemgan.evaluation.compare import Pair, compare
 from nemgan.evaluation.extractors import Extractor, Itself, OfJudge
 from nemgan.evaluation.judge import Judge
 from nemgan.evaluation.margins import Margins, least_certain, margins
-from nemgan.evaluation.result import Ambiguous, Facts, Result, Separation
+from nemgan.evaluation.result import GENERATED, Ambiguous, Facts, Result, Separation
 from nemgan.evaluation.separation import separation
 from nemgan.models.base import Model, at_rest
 from nemgan.parts import by_parts
@@ -308,7 +308,7 @@ def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None, has_
     size = "" if judge is None or judge.accuracy is None else f" (test accuracy {judge.accuracy:.4f})"
     by_judge = f"by an independent classifier trained on the real labels{size}, n={n_generated}"
     exact = ", each mode weighted to its mass" if has_modes else ""
-    return {
+    names = {
         "acc": f"Hungarian accuracy, {where}",
         "nmi": f"normalised mutual information (arithmetic mean), {where}",
         "ari": f"adjusted Rand index, {where}",
@@ -345,3 +345,5 @@ def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None, has_
         "seconds_to_acc_95": "seconds, start-up included, until held-out Hungarian accuracy first reached .95",
         "labels_used": "training labels disclosed to the model",
     }
+    left_out = () if n_generated else (*GENERATED, "judge_accuracy")
+    return {key: name for key, name in names.items() if key not in left_out}

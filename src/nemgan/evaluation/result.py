@@ -41,6 +41,19 @@ class Facts:
     versions: Mapping[str, str] = field(default_factory=dict)
 
 
+GENERATED = (
+    "mode_purity",
+    "mode_purities",
+    "mode_diversity",
+    "mode_returns",
+    "generated_masses",
+    "generated_found",
+    "generated_vs_found_l1",
+    "fidelity",
+    "modes",
+)
+"""Fields of a record that are about generated samples; without a generator that was trained they have none to be of."""
+
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 

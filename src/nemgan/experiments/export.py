@@ -3,7 +3,8 @@
 ``inverter``   x, raw samples (uint8 images (n, C, H, W), float32 vectors (n, D))  →  posterior (n, M), latent (n, dim)
 ``generator``  z (n, dim)  →  samples: images in [0, 1], vectors in the data's own units
 ``export.json`` says how z is made: z = ν₂ with 1 added at one of the last K coordinates, the mode (Eq. 1); ν₂ is
-uniform in [−noise, noise]; ``modes`` gives each mode's mass and cluster.
+uniform in [−noise, noise]; ``modes`` gives each mode's mass and cluster. Where no generator was trained, there is none,
+and no latent: it is trained with it.
 """
 
 from __future__ import annotations
@@ -38,15 +39,16 @@ class ExportedInverter(nn.Module):
 
     def __init__(self, model: Any) -> None:
         super().__init__()
-        self.inverter, self.images = model.inverter, len(model.shape) == 3
+        self.inverter, self.images, self.inverts = model.inverter, len(model.shape) == 3, model.generates
         self.register_buffer("offset", model.offset.clone())
         self.register_buffer("scale", model.scale.clone())
         self.register_buffer("merge", F.one_hot(model.groups, model.n_clusters).float())
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x = x.float() / 255 if self.images else (x - self.offset) / self.scale
         latent, logits = self.inverter(x)
-        return logits.softmax(1) @ self.merge, latent
+        posterior = logits.softmax(1) @ self.merge
+        return (posterior, latent) if self.inverts else (posterior,)
 
 
 class ExportedGenerator(nn.Module):
@@ -90,10 +92,15 @@ def export_model(model: Model, folder: Path, form: str = "torch-export") -> list
         raise ConfigError(f"{type(model).__name__} has no inverter and generator to export: export a nemgan model")
     found: Any = model.to("cpu").eval()
     kind = torch.uint8 if len(found.shape) == 3 else torch.float32
+    told = ["posterior", "latent"] if found.generates else ["posterior"]
     networks: dict[str, tuple[nn.Module, Tensor, list[str], list[str]]] = {
-        "inverter": (ExportedInverter(found), torch.zeros(2, *found.shape, dtype=kind), ["x"], ["posterior", "latent"]),
+        "inverter": (ExportedInverter(found), torch.zeros(2, *found.shape, dtype=kind), ["x"], told),
     }
+    how: dict[str, object] = {}
     if found.generates:
+        modes = zip(found.prior.masses().tolist(), found.groups.tolist(), strict=True)
+        how["latent"] = {"dim": found.latent.dim, "noise": found.latent.noise, "modes": found.n_modes}
+        how["modes"] = [{"mass": mass, "cluster": cluster} for mass, cluster in modes]
         networks["generator"] = (ExportedGenerator(found), torch.zeros(2, found.latent.dim), ["z"], ["x"])
     if form == "onnx":
         _need_onnx()
@@ -124,11 +131,7 @@ def export_model(model: Model, folder: Path, form: str = "torch-export") -> list
         {
             "shape": list(found.shape),
             "input": str(kind).removeprefix("torch."),
-            "latent": {"dim": found.latent.dim, "noise": found.latent.noise, "modes": found.n_modes},
-            "modes": [
-                {"mass": mass, "cluster": cluster}
-                for mass, cluster in zip(found.prior.masses().tolist(), found.groups.tolist(), strict=True)
-            ],
+            **how,
             "masses": found.masses().tolist(),
         },
     )

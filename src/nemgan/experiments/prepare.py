@@ -81,6 +81,11 @@ def check_model(config: Config) -> None:
     entry = model_catalog.entry(config.model)
     if config.labels and not entry.uses_labels:
         raise model_catalog.without_labels(config.model)
+    if not (config.gan.steps or config.connect.steps or config.contrast.steps):
+        raise ConfigError(
+            f"gan.steps=0 leaves nothing to learn: model {config.model}, preset {config.preset}, finds clusters while "
+            "it learns to generate; give it steps, or use model nemgan, preset connected"
+        )
     equal = config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
     if not entry.conditions["C3"] and not equal:
         raise model_catalog.lacking(config.model, "C3", f"prior={show(config.prior)}")

@@ -154,8 +154,11 @@ def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
         ConfigError: changed data, or an extractor that is unknown or not installed.
     """
     folder = Path(folder)
-    ready = [extractor(name) for name in extractors]
+    names = list(extractors)
     config, model = load_run(folder)
+    if names and not model.generates:
+        raise ConfigError(f"{folder} trained no generator (gan.steps=0): extractor {names[0]} has no samples to see")
+    ready = [extractor(name) for name in names]
     with threads(config.threads), named(folder):
         result = measure(config, model, prepare_again(config, model_card(folder), folder), folder, ready)
         if not _has_record(folder):

@@ -44,15 +44,13 @@ def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "network.inverter_width": 64,
             "connect.restarts": 3,
             "connect.raw_share": 1.0,
-            "connect.metric": "euclidean",
             "connect.weights": "flat",
             **(_PLANE if shape[0] <= 3 else {}),
         }
     if shape[1] < 16:
         # Sets of small images are small sets: features fit their noise, and long training too. How much of so few
-        # pixels is ink does tell one from another.
+        # pixels is ink does tell one from another, so neighbours are those by distance.
         return {
-            "connect.metric": "euclidean",
             "connect.steps": 250,
             "connect.refine_steps": 100,
             "connect.augment": 0.6,
@@ -64,12 +62,14 @@ def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "network.inverter_style": "pooled",
             "network.inverter_width": 32,
             "contrast.steps": 1300,
+            "connect.metric": "cosine",
             "connect.steps": 0,
             "connect.refine_steps": 0,
             "connect.micro_modes": 40,
         }
     if n_clusters > 3:
         return {
+            "connect.metric": "cosine",
             "connect.micro_modes": 40,
             "connect.steps": 600,
             "connect.batch": 192,
@@ -78,7 +78,7 @@ def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.refine_steps": 300,
             "connect.micro_weight": 0.0,
         }
-    return {}
+    return {"connect.metric": "cosine"}
 
 
 def _thorough(shape: tuple[int, ...], n_clusters: int) -> Defaults:

@@ -48,7 +48,8 @@ def diagnose(result: Result, settled: float | None = None) -> list[Finding]:
         *_masses(result),
     ]
     if not any(finding.level == "look" for finding in found):
-        checked = "empty, merged, split, impure or collapsed" if result.acc is not None else "empty or far off its mass"
+        checked = "empty, merged or split" if not result.n_generated else "empty, merged, split, impure or collapsed"
+        checked = checked if result.acc is not None else "empty or far off its mass"
         found.append(Finding("good", "Nothing stands out", f"No mode is {checked}."))
     if result.acc is None:
         text = (

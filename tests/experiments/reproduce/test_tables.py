@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from nemgan.cli import app
 from nemgan.errors import ConfigError
+from nemgan.experiments.prepare import configure
 from nemgan.experiments.reproduce import zero_labels
 from nemgan.experiments.reproduce.cells import Cell, append
 from nemgan.experiments.reproduce.page import render
@@ -49,6 +50,10 @@ def test_who_leads() -> None:
     assert behind(group(0.90), {"UMAP": group(0.89, 0.89)}, sds=2) == "ahead, but of one seed, no sd"
     figures = {"ACC": "acc", "FD": "fd"}
     assert behind(group(0.9), {"UMAP": group(0.8)}, figures=figures) == "yes, but no FD"
+    ours = Group(2, ({"acc": 0.9, "fd": 2}, {"acc": 0.9}))
+    theirs = Group(2, ({"acc": 0.8, "fd": 1}, {"acc": 0.8, "fd": 1}))
+    assert behind(ours, {"UMAP": theirs}, figures=figures) == "yes, but FD of 1 of 2 seeds"
+    assert behind(ours, {"UMAP": group(0.95)}, figures={"ACC": "acc"}).startswith("no: ACC of UMAP")
 
 
 @pytest.fixture
@@ -108,6 +113,24 @@ def test_a_run_that_never_gets_there_counts_in_the_median_time(stored: Path) -> 
         store_one(stored, "quality", cell, acc=0.99, seconds_to_acc_95=time)
     table = next(t for t in zero_labels.tables(Store(stored), "quick", None) if t.title.startswith("Time to"))
     assert table.rows[0] == ("mnist-2-3v5-70", "4 (6 to do)", "3", "70 s", "–", "60 s: not met")
+    store_one(stored, "quality", Cell("nemgan", "mnist-2-3v5-70", 4, ("gan.steps=0", "prior=matched")), failed="late")
+    table = next(t for t in zero_labels.tables(Store(stored), "quick", None) if t.title.startswith("Time to"))
+    assert table.rows[0][1:4] == ("4 (1 failed, 5 to do)", "3", "90 s") and "late" in table.notes[-1]
+    nothing = next(t for t in zero_labels.tables(Store(stored / "none"), "quick", None) if t.title.startswith("Time"))
+    assert nothing.rows[0][-1] == "60 s"
+
+
+@pytest.mark.parametrize("name", list(TARGETS))
+def test_every_cell_is_a_run_that_can_be_configured(name: str) -> None:
+    wanted = {(*cell.settings, cell.model, cell.data): cell for cell in target(name).cells("quick", (0,))}
+    for cell in wanted.values():
+        if cell.home != "baselines":
+            assert configure(cell.words()).seed == 0
+
+
+def test_a_whole_run_that_failed_is_not_hidden_by_one_without_a_generator(stored: Path) -> None:
+    store_one(stored, "quality", Cell("nemgan", "mnist-5", 0, ("gan.steps=0", "prior=matched")), acc=0.9)
+    assert Store(stored).clusters([Cell("nemgan", "mnist-5", 0, ("prior=matched",))]).n == "0 (1 failed)"
 
 
 def test_the_ablation_trains_a_generator_only_where_that_is_compared(tmp_path: Path) -> None:
@@ -119,8 +142,11 @@ def test_the_ablation_trains_a_generator_only_where_that_is_compared(tmp_path: P
     store_one(tmp_path, "quality", Cell("nemgan", "mnist-5", 0, ("gan.steps=0", "prior=matched")), acc=0.98)
     bare = ("connect.augment=0", "gan.steps=0", "prior=matched")
     store_one(tmp_path, "quality", Cell("nemgan", "mnist-5", 0, bare), acc=0.9)
+    other = tuple(word.replace("augment", "balance") for word in bare)
+    store_one(tmp_path, "quality", Cell("nemgan", "mnist-5", 0, other), acc=0.8, code="b")
     table = next(each for each in ablation.tables(Store(tmp_path), "quick", None) if "mnist-5" in each.title)
     assert rows(table)["no augmentation"]["change of ACC"] == "-.080"
+    assert rows(table)["no balance of the micro-modes"]["change of ACC"] == "", "it may be that of the code"
 
 
 def test_records_of_several_versions_of_the_code_are_noticed(stored: Path) -> None:

@@ -34,7 +34,7 @@ COLOUR = {
         "contrast.steps=0",
         "connect.steps=400",
         "connect.refine_steps=200",
-        "network.inverter_style=compact",
+        "network.inverter_style=same",
     ),
     "masses unknown": ("prior=learned",),
 }
@@ -82,13 +82,18 @@ def _table(store: Store, data: str, seeds: Sequence[int]) -> Table:
         f"Ablation on {data}",
         ("variant", "ACC", "NMI", "ARI", "change of ACC", "mode purity", "seeds", "settings"),
         tuple(rows),
-        (*code_note(groups.values()), *failure_notes(groups)),
+        (
+            "The change of ACC is left out where it would be that of another version of the code as well.",
+            *code_note(groups.values()),
+            *failure_notes(groups),
+        ),
     )
 
 
 def _change(group: Group, whole: Group) -> str:
-    """Difference of the mean ACC, with its sign; nothing where either is not known."""
+    """Difference of the mean ACC, with its sign; nothing where either is not known, or other code made it."""
     ours, theirs = group.mean("acc"), whole.mean("acc")
-    if ours is None or theirs is None:
+    made = {record.get("code") for record in (*group.records, *whole.records)}
+    if ours is None or theirs is None or len(made) > 1:
         return ""
     return ("+" if ours > theirs else "") + number(ours - theirs)

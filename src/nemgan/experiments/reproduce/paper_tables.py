@@ -21,6 +21,7 @@ from nemgan.experiments.reproduce.tables import (
     fidelity,
     number,
     seconds,
+    whole_seconds,
 )
 
 SEEDS = (0, 1, 2)
@@ -116,7 +117,7 @@ def _row(data: str, conditions: str, model: str, group: Group, printed: Row | No
         possible = attainable(printed.acc, printed.nmi, printed.ari, catalog.entry(data).masses)
         verdict, fid = str(possible) if possible else "not checked", number(printed.fid, 2)
     scores = (group.text(key) for key in SCORES)
-    spent = seconds(group.mean("seconds"))
+    spent = seconds(group.mean(whole_seconds))
     return data, conditions, model, *scores, group.text(fidelity("fd"), 2), group.n, spent, row, verdict, fid, lead
 
 

@@ -12,13 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nemgan.evaluation.result import GENERATED
 from nemgan.experiments.reproduce.cells import CLUSTERS_ONLY, Cell, Record, failed, read
 
 SCORES = ("acc", "nmi", "ari")
 NOTHING = "–"
 NO_DATA = "no data"
-GENERATED = ("mode_purity", "mode_diversity", "generated_masses", "generated_vs_found_l1", "fidelity", "modes")
-"""What tables show of generated samples."""
 Figure = str | Callable[[Record], Any]
 """A key of the record, or a function of it."""
 
@@ -112,14 +111,9 @@ class Store:
         return self._files[name]
 
     def clusters(self, cells: Iterable[Cell]) -> Group:
-        """The records of whole runs, and where there is none, of the same without the generator's stage."""
-
-        def good(cell: Cell) -> bool:
-            found = self.record(cell)
-            return found is not None and not failed(found)
-
+        """The records of whole runs, and where none was made, of the same without the generator's stage."""
         parts = [(cell, cell.clusters_only()) for cell in cells]
-        return self.group([part if good(part) and not good(cell) else cell for cell, part in parts])
+        return self.group([part if self.record(part) and not self.record(cell) else cell for cell, part in parts])
 
     def group(self, cells: Iterable[Cell]) -> Group:
         """The records of ``cells``."""
@@ -165,13 +159,22 @@ def behind(ours: Group, others: Mapping[str, Group], *, sds: float = 0, figures:
             margin = sds * max(each or 0 for each in deviations)
             if own <= other + margin:
                 problems.append(f"{label} of {name} {number(abs(other))}")
-    if problems:
-        return "no: " + ", ".join(problems)
     missing = [name for name in others if name not in rivals]
     provisos = ["of one seed, no sd"] if alone else []
+    some = {label: len(ours.values(figure)) for label, figure in figures.items()}
+    partly = [f"{label} of {n} of {len(ours.records)} seeds" for label, n in some.items() if 0 < n < len(ours.records)]
+    provisos += partly
     provisos += [f"no {', '.join(sorted(unknown))}"] if unknown else []
     provisos += [f"not run: {', '.join(missing)}"] if missing else []
+    if problems:
+        return f"no: {', '.join(problems + partly)}"
     return ("ahead" if alone else "yes") + (f", but {'; '.join(provisos)}" if provisos else "")
+
+
+def whole_seconds(record: Record) -> float | None:
+    """Seconds of training of a run that trained a generator."""
+    found = record.get("seconds")
+    return None if found is None or set(CLUSTERS_ONLY) & set(record["settings"]) else float(found)
 
 
 def fidelity(key: str, sign: int = 1) -> Figure:

@@ -28,6 +28,7 @@ from nemgan.experiments.reproduce.tables import (
     fidelity,
     number,
     seconds,
+    whole_seconds,
 )
 
 SEEDS = (0, 1, 2, 3, 4)
@@ -136,7 +137,7 @@ def _clusters(store: Store, known: Mapping[str, Group], seeds: Sequence[int]) ->
                 _asked(ours, ASKED[data]),
                 behind(ours, others),
                 seconds(ours.mean("seconds_to_acc_95")),
-                seconds(ours.mean("seconds")),
+                seconds(ours.mean(whole_seconds)),
             )
         )
     return Table(
@@ -162,7 +163,7 @@ def _clusters(store: Store, known: Mapping[str, Group], seeds: Sequence[int]) ->
             "the seeds. The paper's rows, and whether one labelling can have them, are explained in `attainable.py`.",
             "Ours leads where the mean of each of the three is above that of each of the others.",
             f"Of cifar-2-90, macro recall {number(MACRO_RECALL)} is asked for too. To ACC .95: mean seconds, start-up "
-            "included, of the runs that reach it.",
+            "included, of the runs that reach it. Training: mean seconds of the runs with a generator.",
             *code_note(groups.values()),
             *failure_notes(groups),
         ),
@@ -346,10 +347,10 @@ def _timed(seeds: Sequence[int]) -> list[Cell]:
 def _soon(store: Store, seeds: Sequence[int]) -> Table:
     group = store.group(_timed(seeds))
     reached = sorted(group.values("seconds_to_acc_95"))
-    times = reached + [math.inf] * (len(group.records) - len(reached))
+    times = reached + [math.inf] * (len(group.records) + len(group.failures) - len(reached))
     median, slowest = (statistics.median(times), max(times)) if times else (math.inf, math.inf)
     shown = [seconds(None if time == math.inf else time) for time in (median, slowest)]
-    asked = f"{SOON:.0f} s: {'met' if median <= SOON else 'not met'}"
+    asked = f"{SOON:.0f} s" + (f": {'met' if median <= SOON else 'not met'}" if times else "")
     return Table(
         "Time to held-out ACC .95",
         ("data", "runs", "that reach it", "median", "slowest", "asked for"),
@@ -359,6 +360,7 @@ def _soon(store: Store, seeds: Sequence[int]) -> Table:
             "never. Held-out ACC is looked at after each stage and "
             "every 250 steps. Wall-clock time of whatever machine the records were made on, with what else it did.",
             *code_note([group]),
+            *failure_notes({TIMED: group}),
         ),
     )
 
