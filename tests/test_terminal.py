@@ -28,5 +28,7 @@ def test_with_labels_scores_are_printed(capsys: pytest.CaptureFixture[str]) -> N
     scores = {"acc": 0.98, "nmi": 0.9, "ari": 0.91, "purity": 0.98, "mode_purity": None, "true_masses": [0.6, 0.4]}
     print_summary({**RECORD, **scores})
     found = capsys.readouterr().out
-    assert "0.980   (held-out; NMI 0.900, ARI 0.910)" in found and "(of generated samples -)" in found
+    assert "0.980   (held-out; NMI 0.900, ARI 0.910)" in found and "generated" not in found
     assert "masses true" in found
+    print_summary({**RECORD, **scores, "mode_purity": 0.97})
+    assert "(of generated samples 0.970)" in capsys.readouterr().out

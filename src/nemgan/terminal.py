@@ -69,7 +69,7 @@ def print_summary(record: Mapping[str, Any]) -> None:
         "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
         "purity": number("purity"),
     }
-    if record["mode_purity"] is not None:
+    if record.get("mode_purity") is not None:
         scores["purity"] += f"   (of generated samples {number('mode_purity')})"
     labels = record["labels_used"]
     typer.echo("")
