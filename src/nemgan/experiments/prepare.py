@@ -73,7 +73,7 @@ def configure_and_read(words: Iterable[str]) -> tuple[Config, Splits | None]:
 
 
 def check_model(config: Config) -> None:
-    """See that the model can do what is asked of it: with these labels, under this prior.
+    """See that the model can do what is asked of it: with these labels, under this prior, in these stages.
 
     Raises:
         ConfigError: it cannot; the message names the models that can.

@@ -151,7 +151,7 @@ def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
 
     Raises:
         CheckpointError, DataError: as for ``load_run``, and for data that cannot be read.
-        ConfigError: changed data, or an extractor that is unknown or not installed.
+        ConfigError: changed data; an extractor that is unknown, not installed, or asked of a run without a generator.
     """
     folder = Path(folder)
     names = list(extractors)
