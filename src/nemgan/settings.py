@@ -113,7 +113,11 @@ class GanConfig(Section):
     tones: bool = True
     """Give generated images the tones of real ones, by a monotone curve that is fitted once the generator is done."""
     even: Fraction = 0.0
-    """How evenly clusters are drawn in training, real and generated alike: 0 by their masses, 1 all alike."""
+    """How evenly clusters are drawn in training, real and generated alike: 0 by their masses, 1 all alike. For a critic
+    of pairs, as ``margin``."""
+    margin: Fraction = 0.0
+    """Real samples whose two likeliest clusters differ by less are not shown to the critic; of each mode the surer half
+    always is."""
     inversion: Weight = 1.0
     """Weight of D(P_Ŷ, P_Y) on generated samples, by cross-entropy of h(g(z)) against the mode of z (Eq. 4)."""
     inversion_loss: Literal["cross-entropy", "binary"] = "cross-entropy"

@@ -254,18 +254,18 @@ class Connection:
         critic of pairs is shown, and a mode that it never saw real samples of would be drawn at random (C3).
         """
         model = self.model
-        merged, modes = self._asked(self.pool)
+        merged, modes = self.asked(self.pool)
         neighbours = merged[model.scratch["own_neighbours"][:, 0]]
         mean = merged.mean(0)
         entropy = -(mean * mean.clamp_min(1e-8).log()).sum()
         confidence = 1 - disagreement(merged, neighbours) / entropy.clamp_min(1e-8)
         model.confidence.copy_(confidence)
         if len(self.all) > len(self.pool):  # whose labelled samples are in another mix, and whose number is smaller
-            merged, modes = self._asked(self.all)
+            merged, modes = self.asked(self.all)
         self._set_prior(torch.bincount(modes, minlength=model.n_modes) / len(modes), merged.mean(0))
         return {"confidence": float(confidence), "masses": model.masses().tolist()}
 
-    def _asked(self, pool: Pool) -> tuple[Tensor, Tensor]:
+    def asked(self, pool: Pool) -> tuple[Tensor, Tensor]:
         """Posterior over clusters (N, M) and likeliest micro-mode (N,) of every sample of ``pool``."""
 
         def ask(x: Tensor) -> Tensor:

@@ -32,6 +32,7 @@ from nemgan.losses.inversion import latent_error, mode_binary_cross_entropy, mod
 from nemgan.models.base import Conditions, LossResult, Model, Optimiser, Phase, Stage, at_rest
 from nemgan.models.connected import Connection
 from nemgan.models.contrast import Contrast
+from nemgan.models.shown import Shown
 from nemgan.networks import Critic, Generator, Inverter, Projector, channels_last
 from nemgan.prior import Prior, multinoulli
 from nemgan.seeding import isolated
@@ -187,8 +188,7 @@ class Adversary:
         self.gan = model.settings.gan
         self.frozen = connection is not None and not self.gan.train_inverter
         self.augment = self._changes() if self.gan.augment else None
-        self._real_modes: Tensor | None = None
-        self._chances: Tensor | None = None
+        self._shown: Shown | None = None
 
     def stage(self) -> Stage:
         gan = self.gan
@@ -228,37 +228,35 @@ class Adversary:
     def real(self, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """A batch of real samples and, for a critic of pairs, their one-hot modes by h."""
         model = self.model
-        if model.joint and self.frozen and self._real_modes is None and self.connection is not None:
-            self._real_modes = self._own_modes(self.connection)
-        if self.gan.even and self._real_modes is not None:
-            if self._chances is None:
-                shares = torch.bincount(self._real_modes, minlength=model.n_modes) / len(self.pool)
-                self._chances = (self.evened(shares) / shares.clamp_min(1e-12))[self._real_modes]
-            i = torch.multinomial(self._chances, self.gan.batch, replacement=True, generator=rng)
-        else:
-            i = self.pool.draw(self.gan.batch, rng)
+        if model.joint and self.frozen and self._shown is None and self.connection is not None:
+            self._shown = self._look(self.connection)
+        shown = self._shown
+        i = self.pool.draw(self.gan.batch, rng) if shown is None else shown.draw(self.gan.batch, rng)
         x = model.encode(self.pool.x[i])
         if self.augment is not None:
             x = self.augment(x, rng)
         if not model.joint:
             return x, None
-        mode = self._real_modes[i] if self._real_modes is not None else self.modes_of(x).argmax(1)
+        mode = self.modes_of(x).argmax(1) if shown is None else shown.modes[i]
         return x, F.one_hot(mode, model.n_modes).to(x.dtype)
 
-    def _own_modes(self, connection: Connection) -> Tensor:
-        """Mode of every sample of the pool (N,): h's choice, where a label is known among its cluster's modes alone.
+    def _look(self, connection: Connection) -> Shown:
+        """What h, which is at rest, makes of the real samples; labelled ones are certain, and of their own cluster.
 
         So a cluster is matched to its own labelled samples, however rare they are.
         """
-        modes, pool, model = connection.modes(self.pool), self.pool, self.model
-        if not len(pool.labelled):
-            return modes
+        pool, model = self.pool, self.model
+        posterior, modes = connection.asked(pool)
+        best = posterior.topk(2, 1).values
+        margins = best[:, 0] - best[:, 1]
         with at_rest(model.inverter):
             for at, label in zip(torch.split(pool.labelled, 1024), torch.split(pool.labels, 1024), strict=True):
                 logits = model.inverter.logits(model.encode(pool.x[at]))
                 foreign = model.groups != label[:, None]
                 modes[at] = logits.masked_fill(foreign, -torch.inf).argmax(1)
-        return modes
+        margins[pool.labelled] = 1.0
+        shares = torch.bincount(modes, minlength=model.n_modes) / len(pool)
+        return Shown(modes, margins, self.gan.margin, self.evened(shares))
 
     @torch.no_grad()
     def modes_of(self, x: Tensor) -> Tensor:
