@@ -83,6 +83,13 @@ def test_generates_a_rare_cluster_where_it_is() -> None:
     assert (model.predict(new) == 1).mean() > 0.9
 
 
+def test_one_cluster_is_all_there_is() -> None:
+    x, _ = blobs((20, 10))
+    model = NEMGANClusterer(1, **QUICK).fit(x)
+    assert (model.labels_ == 0).all() and (model.margins_ == 1).all() and model.priors_.tolist() == [1]
+    assert model.sample(5, cluster=0)[0].shape == (5, 2)
+
+
 def test_one_seed_one_result_and_no_global_generator_moves() -> None:
     x, _ = blobs((14, 6))
     states = torch.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002 - watched, not used

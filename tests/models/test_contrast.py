@@ -12,6 +12,7 @@ from nemgan.evaluation.evaluate import predict
 from nemgan.experiments.config import build
 from nemgan.models import catalog
 from nemgan.models.contrast import Contrast
+from nemgan.seeding import torch_generator
 from nemgan.training.loop import train
 
 SHAPE, MASSES = (3, 16, 16), np.array([0.7, 0.3])
@@ -112,6 +113,22 @@ def test_what_labels_say_leaves_the_masses_alone():
     model.scratch["features"] = torch.from_numpy(rng.normal(size=(n, 32))).float()
     heard = contrast._labels_heard(torch.tensor([0.9, 0.1]).repeat(n, 1))
     assert float(heard[80:, 1].mean()) == pytest.approx(0.1, abs=0.03)
+
+
+def test_masses_are_those_that_votes_decide_on_however_doubtful_they_are():
+    """The votes' mean is .45, .55, their decisions are .8, .2."""
+    data = stripes(300)
+    model = made(None, **{"contrast.steps": 5})
+    train(model, Pool.of(data.unlabelled()), seed=0)
+    connection = Contrast(model, Pool.of(data.unlabelled()))
+    votes = torch.tensor([[0.55, 0.45], [0.05, 0.95]])[(torch.arange(300) % 5 == 0).long()]
+    features = connection.over_pool(model.inverter.features)
+    model.scratch.update(votes=votes, features=features, modes=torch.zeros(300))
+    model.eval()
+    with torch.no_grad():
+        connection.settle(torch_generator(0, "t"))
+    found = predict(model, data.x).argmax(1)
+    assert np.bincount(found, minlength=2) / 300 == pytest.approx([0.8, 0.2], abs=0.03)
 
 
 def test_sure_votes_stay_sure_of_many_clusters():

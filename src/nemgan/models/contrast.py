@@ -139,10 +139,14 @@ class Contrast(Connection):
         return LossResult(voted + 0.1 * cut, {"votes": voted.detach(), "modes": cut.detach()})
 
     def settle(self, rng: torch.Generator) -> Mapping[str, object]:
-        """Let the biases meet the clusters' masses on the data, known or voted, then as for any inverter."""
+        """Let the biases meet the clusters' masses on the data, known or voted, then as for any inverter.
+
+        Votes are counted by what they decide: their doubt, a bound and not a probability, draws masses to even ones.
+        """
         model, scratch = self.model, self.model.scratch
-        voted = scratch["votes"].mean(0) if model.known is None else torch.from_numpy(model.known)
-        target, bias = voted.to(scratch["features"]), model.inverter.mode.bias
+        decided = torch.bincount(scratch["votes"].argmax(1), minlength=model.n_clusters) / len(scratch["votes"])
+        known = decided if model.known is None else torch.from_numpy(model.known)
+        target, bias = known.to(scratch["features"]), model.inverter.mode.bias
         with torch.no_grad():
             for step in range(100):
                 p = model.inverter.mode(scratch["features"]).softmax(1)

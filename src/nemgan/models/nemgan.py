@@ -247,7 +247,7 @@ class Adversary:
         """
         pool, model = self.pool, self.model
         posterior, modes = connection.asked(pool)
-        best = posterior.topk(2, 1).values
+        best = F.pad(posterior, (0, 1)).topk(2, 1).values  # a single cluster is certain
         margins = best[:, 0] - best[:, 1]
         with at_rest(model.inverter):
             for at, label in zip(torch.split(pool.labelled, 1024), torch.split(pool.labels, 1024), strict=True):
