@@ -235,7 +235,7 @@ def predict(
     skip_bad: SkipBad = False,
 ) -> None:
     """Cluster new data; prints or writes CSV."""
-    from nemgan.experiments.outputs import check_free, predict_run
+    from nemgan.experiments.outputs import check_free, predict_run, write_new
 
     if out is not None:
         check_free(out, folder=False)
@@ -243,10 +243,42 @@ def predict(
     if out is None:
         typer.echo(text, nl=False)
         return
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with open(out, "x", encoding="utf-8", newline="") as file:
-        file.write(text)
+    write_new(out, text)
     typer.echo(str(out))
+
+
+@app.command()
+@verb
+def compare(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN RUN …", help="Finished runs.", show_default=False)],
+    data: Annotated[
+        Path | None, typer.Option(metavar="INPUT", help="Samples; else those the first run was given.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE.csv", help="Each sample's cluster in each run.", show_default=False)
+    ] = None,
+    skip_bad: SkipBad = False,
+    as_json: AsJson = False,
+) -> None:
+    """Do runs (seeds, say) find the same clusters?"""
+    from nemgan.experiments.agreement import compare_runs
+    from nemgan.experiments.outputs import check_free, write_new
+
+    if out is not None:
+        check_free(out, folder=False)
+    found = compare_runs(runs, data, skip_bad=skip_bad)
+    if out is not None:
+        write_new(out, found.csv())
+    if as_json:
+        typer.echo(json.dumps(found.summary(), indent=1, ensure_ascii=False))
+        return
+    typer.echo(f"{len(found.ids)} samples; clusters are called as in {found.runs[0]}, in brackets their own numbers\n")
+    print_table(*found.table())
+    typer.echo("")
+    for (a, b), share in found.alike().items():
+        typer.echo(f"{a} and {b} put {share:.1%} of the samples alike")
+    if out is not None:
+        typer.echo(str(out))
 
 
 @app.command()

@@ -113,8 +113,13 @@ def consensus(
 
 def rename(clusters: Int, like: Int, n_clusters: int) -> Int:
     """``clusters`` (N,) under the names that overlap most with ``like`` (N,)."""
+    return names(clusters, like, n_clusters)[clusters]
+
+
+def names(clusters: Int, like: Int, n_clusters: int) -> Int:
+    """For each of ``clusters`` the name, among those of ``like``, that overlaps most, one to one ``(M,)``."""
     overlap = np.bincount(clusters * n_clusters + like, minlength=n_clusters**2).reshape(n_clusters, n_clusters)
-    return np.asarray(linear_sum_assignment(-overlap)[1][clusters], np.int64)
+    return np.asarray(linear_sum_assignment(-overlap)[1], np.int64)
 
 
 def label_costs(at: Int, labels: Int, modes: int, n_clusters: int) -> Float:

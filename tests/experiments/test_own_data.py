@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from nemgan.cli import app
 from nemgan.data import arrays, catalog, files, labels
 from nemgan.errors import ConfigError, DataError
+from nemgan.estimators.plan import settings_for
 from nemgan.experiments import run as running
 from nemgan.experiments.config import reading
 from nemgan.experiments.outputs import predict_run, sample_run
@@ -220,3 +221,16 @@ def test_a_run_on_images_that_stay_on_disk_is_the_run_in_memory(
             found, same = load_file(a), load_file(b)
             assert all(np.array_equal(found[key], same[key], equal_nan=True) for key in same)
     assert predict_run(here, tmp_path / "x.npy") == predict_run(there, tmp_path / "x.npy")
+
+
+def test_few_images_are_connected_more_than_once(tmp_path: Path) -> None:
+    """Not small ones, not many, not where the user says how often; a preset without such a stage is left alone."""
+    for name, side in (("small", 8), ("usual", 16)):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).integers(0, 255, (60, side, side), dtype=np.uint8))
+    usual = [f"data={tmp_path / 'usual.npy'}", "n_clusters=2"]
+    assert configure(usual).connect.restarts == 3
+    assert configure([*usual, "connect.restarts=2"]).connect.restarts == 2
+    assert configure([f"data={tmp_path / 'small.npy'}", "n_clusters=2"]).connect.restarts == 1
+    assert configure([*usual, "preset=reference", "prior=uniform"]).connect.restarts == 1
+    times = [settings_for("connected", (1, 28, 28), n, 2).connect.restarts for n in (300, 2999, 3000)]
+    assert times == [3, 3, 1] and settings_for("connected", (3, 32, 32), 300, 2).connect.restarts == 1

@@ -108,6 +108,30 @@ def test_generated_points_lie_in_their_clusters():
     assert (torch.cdist(model.decode(made), centres).amin(1) < 4 * 0.4).float().mean() > 0.95
 
 
+def test_restarts_keep_the_cheapest_and_doubt_it_where_another_is_nearly_as_cheap(monkeypatch):
+    """Three merges of 100 images: the second costs least, the third hardly more and puts ten samples elsewhere."""
+    x = np.random.default_rng(0).integers(0, 255, (100, 1, 16, 16), dtype=np.uint8)
+    pool = Pool.of(Dataset(x, np.full(100, -1), ("a", "b"), "noise"))
+    model = make({"connect.restarts": 3, "connect.metric": "cosine"}, (1, 16, 16), 2)
+    connection = Connection(model, pool)
+    connection.look(torch_generator(0, "t"))
+    half = torch.arange(100) < 50
+    answers = [(half, 0.9), (half, 0.2), (~half ^ (torch.arange(100) >= 90), 0.24)]
+
+    def merge(rng):
+        clusters, cost = answers.pop(0)
+        model.scratch["votes"] = torch.stack([clusters, ~clusters], 1).float()
+        model.agreement.fill_(1.0)
+        return {"cost": cost}
+
+    monkeypatch.setattr(connection, "merge", merge)
+    for run in range(3):
+        logs = connection.finish(run, torch_generator(0, "t"))
+    assert logs["best"] == pytest.approx(0.2) and logs["agreement"] == pytest.approx(0.9)
+    assert torch.equal(model.scratch["votes"][:, 0].bool(), half)
+    assert not [key for key in model.scratch if "/" in key]
+
+
 def test_known_masses_name_the_clusters():
     data, y = blobs()
     model = make({}, prior=MASSES[[2, 0, 1]])

@@ -38,7 +38,7 @@ def settings_for(
     Raises:
         ConfigError: no such preset or setting, or a value that is not allowed.
     """
-    defaults = catalog.entry(MODEL).defaults(preset, shape, n_clusters)
+    defaults = catalog.restarted(catalog.entry(MODEL).defaults(preset, shape, n_clusters), shape, n)
     given = dict(overrides or {})
     steps = _steps(build(defaults))
     for key in given:

@@ -43,6 +43,13 @@ def check_free(out: Path, folder: bool = True) -> None:
         raise ConfigError(f"cannot write {out}: {parent} is not a folder that can be written; give another --out")
 
 
+def write_new(out: Path, text: str) -> None:
+    """Write a file that does not exist yet, making the folders it lies in."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with open(out, "x", encoding="utf-8", newline="") as file:
+        file.write(text)
+
+
 def sample_run(folder: Path, out: Path, *, mode: int | None = None, n: int = 64, seed: int = 0) -> Path:
     """Draw ``n`` samples of a finished run into ``out``: ``FILE.npz`` (x, mode), ``FILE.png``, or a folder of PNGs.
 
@@ -108,12 +115,12 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
     line = "%s,%d,%.6f,%d,%.6f" + ",%.6f" * m  # csv.writer would take a tenth of the network's time
     best = posterior.max(1).tolist()
     sure = (first.tolist(), best, second.tolist(), margin.tolist())
-    values = zip(map(_quoted, ids), *sure, *posterior.T.tolist(), strict=True)
+    values = zip(map(quoted, ids), *sure, *posterior.T.tolist(), strict=True)
     head = ",".join(["id", "cluster", "probability", "second", "margin", *(f"p{k}" for k in range(m))])
     return "\n".join([head, *(line % each for each in values)]) + "\n"
 
 
-def _quoted(name: str) -> str:
+def quoted(name: str) -> str:
     """``name`` as a cell of a CSV."""
     return f'"{name.replace(chr(34), chr(34) * 2)}"' if any(mark in name for mark in ',"\r\n') else name
 

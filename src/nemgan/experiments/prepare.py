@@ -65,6 +65,8 @@ def configure_and_read(words: Iterable[str]) -> tuple[Config, Splits | None]:
     preset = asked.preset if "preset" in overrides else entry.default_preset
     shape, n_clusters, splits = _kind(asked)
     defaults = {"preset": preset, **entry.defaults(preset, shape, n_clusters)}
+    if splits is not None:
+        defaults = model_catalog.restarted(defaults, shape, len(splits.train))
     config = build(overrides, defaults)
     usual, given = flat(build({}, defaults)), flat(config)
     model_catalog.refuse(config.model, (key for key in overrides if given[key] != usual[key]))

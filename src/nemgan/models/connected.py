@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nemgan import smoothing
-from nemgan.consensus import Consensus, consensus
+from nemgan.consensus import Consensus, consensus, rename
 from nemgan.counting import evidence
 from nemgan.data.augment import fitting
 from nemgan.data.neighbours import flatten, local_weights, nearest, project
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 
 NOTHING = LossResult(torch.zeros(()), {})
+NEARLY = 1.25
+"""A restart that costs at most so many times as much as the best one is another answer, nearly as good."""
 
 
 def up_and_down(progress: float) -> float:
@@ -105,22 +107,35 @@ class Connection:
             del self.model.scratch[key]
 
     def finish(self, run: int, rng: torch.Generator) -> Mapping[str, object]:
-        """Merge; keep the run whose clusters cost least; after the last, put it back."""
-        model, scratch = self.model, self.model.scratch
+        """Merge; keep the run whose clusters cost least; after the last, put it back.
+
+        Runs that cost hardly more and disagree are a doubt that no run has of itself: ``agreement`` is then theirs.
+        """
+        model, scratch, restarts = self.model, self.model.scratch, self.settings.restarts
         logs = self.merge(rng)
-        if self.settings.restarts == 1:
+        if restarts == 1:
             return logs
-        cost = self.cost()
-        if run == 0 or cost < float(scratch["best_cost"]):
-            scratch["best_cost"] = torch.tensor(cost)
+        # votes on vectors can be right and h's micro-modes straddle them; on images the votes' own cost tells more
+        cost = self.cost() if len(model.shape) == 1 else float(logs["cost"])  # type: ignore[arg-type]
+        scratch |= {f"cost/{run}": torch.tensor(cost), f"decided/{run}": scratch["votes"].argmax(1)}
+        costs = [float(scratch[f"cost/{each}"]) for each in range(run + 1)]
+        best = int(np.argmin(costs))
+        if best == run:
             kept = model.state_dict() | {key: scratch[key] for key in ("own_neighbours", "own_weights", "votes")}
             scratch.update({f"best/{key}": value.clone() for key, value in kept.items()})
-        if run < self.settings.restarts - 1:
+        if run < restarts - 1:
             return logs
         kept = {key.removeprefix("best/"): scratch.pop(key) for key in list(scratch) if key.startswith("best/")}
         scratch.update({key: kept.pop(key) for key in ("own_neighbours", "own_weights", "votes")})
         model.load_state_dict(kept)
-        return {**logs, "best": float(scratch.pop("best_cost")), "agreement": float(model.agreement)}
+        decided = [scratch.pop(f"decided/{each}").cpu().numpy() for each in range(restarts)]
+        for each in range(restarts):
+            del scratch[f"cost/{each}"]
+        rivals = [i for i in range(restarts) if i != best and costs[i] <= NEARLY * costs[best]]
+        for i in rivals:
+            same = (rename(decided[i], decided[best], model.n_clusters) == decided[best]).mean()
+            model.agreement.clamp_(max=float(same))
+        return {**logs, "best": costs[best], "agreement": float(model.agreement), "costs": costs}
 
     def look(self, rng: torch.Generator) -> LossResult:
         """Find the neighbours in the raw samples, and after the first time also in h's features, if they are used."""
