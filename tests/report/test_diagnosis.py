@@ -10,8 +10,9 @@ from made_up import UNLABELLED, record
 
 from nemgan.counting import Count
 from nemgan.evaluation.result import Separation
+from nemgan.models import catalog
 from nemgan.report.curves import settled
-from nemgan.report.diagnosis import _by_chance, diagnose, percent
+from nemgan.report.diagnosis import CONNECTED, _by_chance, diagnose, percent
 
 
 def titles(**changes: Any) -> list[str]:
@@ -139,3 +140,26 @@ def test_percent(value: float, text: str) -> None:
 def test_nothing_reassures_about_samples_that_were_not_generated() -> None:
     found = diagnose(record(n_generated=0, mode_purities=None, mode_diversity=None, generated_masses=None))
     assert not any("collapsed" in each.text for each in found)
+
+
+@pytest.mark.parametrize(
+    ("changes", "steps", "told"),
+    [
+        ({}, 300, True),
+        ({"preset": "thorough"}, 1499, True),
+        ({}, 1500, False),
+        ({}, None, False),
+        ({"preset": "paper"}, 300, False),
+        ({"model": "infogan"}, 300, False),
+        ({"n_generated": 0}, 0, False),
+    ],
+)
+def test_a_short_training_is_noted_of_our_own_presets(changes: dict[str, Any], steps: int | None, told: bool) -> None:
+    found = {each.title: each.level for each in diagnose(record(**changes), steps=steps)}
+    assert found.get("A short training of the generator") == ("note" if told else None)
+
+
+def test_the_presets_whose_short_training_is_noted_train_as_long_as_is_usual() -> None:
+    for preset in CONNECTED:
+        for shape in ((1, 28, 28), (3, 32, 32), (2,), (30,)):
+            assert "gan.steps" not in catalog.entry("nemgan").defaults(preset, shape, 3)

@@ -134,6 +134,27 @@ def test_masses_are_said_to_be_of_the_training_samples(make_run: MakeRun) -> Non
     assert "about 361" not in given.text
 
 
+def test_how_sure_has_one_name_and_says_what_it_does_not_tell(make_run: MakeRun) -> None:
+    found = page(make_run(agreement=0.97))
+    said = "How sure: different partitions of the data agree on 97.0 % of the samples; below 90 % another answer"
+    assert said in found.text and "compare two seeds" in found.text and "How sure (agreement) 97.0 %" in found.text
+    assert found.text.index(said) < found.text.index("Key figures")
+    assert "How sure" not in page(make_run()).text
+
+
+def test_a_generator_that_was_trained_for_less_than_usual_is_told(make_run: MakeRun) -> None:
+    folder = make_run()
+
+    def text(steps: int) -> str:
+        config = {**CONFIG, "gan": {**CONFIG["gan"], "steps": steps}}
+        (folder / "config.json").write_text(json.dumps(config))
+        return page(folder).text
+
+    assert "The generator was trained for 300 steps, 1500 are usual" in text(300)
+    assert "nemgan train --resume RUN gan.steps=1500." in text(300)
+    assert "The generator was trained for" not in text(1500)
+
+
 def test_the_least_certain_samples_are_named_with_both_clusters(make_run: MakeRun) -> None:
     found = page(make_run())
     assert "3.5 % of the test samples have a margin below 0.5" in found.text

@@ -8,6 +8,7 @@ import numpy as np
 
 from nemgan.counting import fitting_better
 from nemgan.evaluation.result import Result
+from nemgan.settings import GanConfig
 
 EMPTY = 0.01
 """Share of the test split below which a cluster counts as empty."""
@@ -15,6 +16,8 @@ PART = 0.2
 """Share of a cluster that makes a second class a part of it, and of a class that makes a second cluster hold it."""
 LOW_CONFIDENCE, LOW_PURITY, LOW_DIVERSITY, LOW_JUDGE, FAR = 0.7, 0.9, 0.5, 0.95, 0.1
 LOW_AGREEMENT, LATE = 0.9, 0.8
+CONNECTED = ("connected", "thorough")
+"""Presets that train the generator for as long as ``GanConfig`` says."""
 RARE = 1e-3
 """How often chance alone may set off an alarm about the shares of samples held out."""
 
@@ -34,10 +37,11 @@ def percent(value: float) -> str:
     return f"{figure:.{0 if whole else 1}f}\u00a0%"
 
 
-def diagnose(result: Result, settled: float | None = None) -> list[Finding]:
+def diagnose(result: Result, settled: float | None = None, steps: int | None = None) -> list[Finding]:
     """Remarks on ``result``, those that ask for attention first; never empty.
 
     ``settled`` is the share of training after which the found masses moved no more (``curves.settled``).
+    ``steps`` is how many the generator was to be trained for.
     """
     found = [
         *_empty(result),
@@ -48,6 +52,7 @@ def diagnose(result: Result, settled: float | None = None) -> list[Finding]:
         *_unsettled(settled),
         *_generated(result),
         *_masses(result),
+        *_brief(result, steps),
     ]
     if not any(finding.level == "look" for finding in found):
         checked = "empty, merged or split" if not result.n_generated else "empty, merged, split, impure or collapsed"
@@ -235,3 +240,16 @@ def _masses(result: Result) -> list[Finding]:
         text = f"The prior and the true masses differ (L1 {result.prior_l1:.2f})."
         found.append(Finding("look", "The masses are off", text))
     return found
+
+
+def _brief(result: Result, steps: int | None) -> list[Finding]:
+    """Whether our own generator was trained for less than its presets ask."""
+    usual = GanConfig().steps
+    ours = result.model == "nemgan" and result.preset in CONNECTED and result.n_generated > 0
+    if not ours or steps is None or steps >= usual:
+        return []
+    text = (
+        f"The generator was trained for {steps} steps, {usual} are usual: generated samples are rougher than they need "
+        f"be; the clusters are the same. Go on: nemgan train --resume RUN gan.steps={usual}."
+    )
+    return [Finding("note", "A short training of the generator", text)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from nemgan.counting import Count, fitting_better, suggest
 from nemgan.evaluation.result import Result
-from nemgan.report.diagnosis import percent
+from nemgan.report.diagnosis import LOW_AGREEMENT, percent
 
 NO_CLASS = "no class"
 MOST_CLUSTERS = 30
@@ -66,6 +66,17 @@ def headline(found: Sequence[Cluster]) -> str:
     return f"{len(found)} clusters of {percent(found[-1].mass)} to {percent(found[0].mass)}"
 
 
+def certainty(result: Result) -> str:
+    """How sure the clusters are and what that tells, in two sentences; nothing where it is not known."""
+    if result.agreement is None:
+        return ""
+    return (
+        f"How sure: different partitions of the data agree on {percent(result.agreement)} of the samples; below "
+        f"{percent(LOW_AGREEMENT)} another answer would be nearly as good. It does not tell a stable wrong answer "
+        "from a right one: compare two seeds."
+    )
+
+
 def settings(result: Result) -> list[str]:
     """The run in a few words each."""
     share = f"{result.labels_used:,} labels ({percent(result.labels_used / result.n_train)})"
@@ -96,7 +107,7 @@ def cards(result: Result) -> list[tuple[str, str, str]]:
         ("Prior error, L1", "prior_l1", "{:.3f}".format),
         ("Sampling shift, L1", "generated_vs_found_l1", "{:.3f}".format),
         ("Confidence", "confidence", "{:.2f}".format),
-        ("Agreement", "agreement", "{:.2f}".format),
+        ("How sure (agreement)", "agreement", percent),
         ("Training", "seconds", _duration),
         ("To accuracy .95", "seconds_to_acc_95", _duration),
         ("Steps", "steps", "{:,}".format),
