@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nemgan.terminal import print_summary
+from nemgan.terminal import print_shares, print_summary
 
 RECORD = {
     "data": "pictures",
@@ -67,3 +67,22 @@ def test_masses_of_labelled_data_carry_the_names_of_classes(capsys: pytest.Captu
     unmatched = {**labelled, "acc": None, "class_of_cluster": None, "n_clusters": 3}  # labels in training samples alone
     assert line(capsys, "masses learned", **unmatched) == "cluster 1: .600, cluster 0: .300, cluster 2: .100"
     assert line(capsys, "masses true", **unmatched) == "cat: .280, class 7: .720"
+
+
+@pytest.mark.parametrize(
+    ("restarts", "confidence", "said"),
+    [
+        (1, [0.9], "one restart, nothing to compare it with"),
+        (3, [0.9, 0.9, 0.8], "3 restarts agree to 0.97"),
+        (3, [0.9, 0.9], "2 of 3 restarts used agree to 0.97"),
+        (3, [0.9], "1 of 3 restarts used, nothing to compare with"),
+    ],
+)
+def test_one_restart_agrees_with_none(
+    capsys: pytest.CaptureFixture[str], restarts: int, confidence: list[float], said: str
+) -> None:
+    zero = {"masses": [0.7, 0.3], "interval": [[0.6, 0.8], [0.2, 0.4]]}
+    found = {"classes": [0, 1], "zero_labels": zero, "few_labels": None, "counting": None, "level": 0.95}
+    found |= {"n_samples": 330, "n_labels": 0, "agreement": 0.97, "restarts": restarts, "confidence": confidence}
+    print_shares(found)
+    assert capsys.readouterr().out.rstrip().endswith(f"95 % intervals; {said}")

@@ -192,7 +192,16 @@ def print_shares(found: Mapping[str, Any]) -> None:
     )
     typer.echo(
         f"\n{found['n_samples']} samples, {found['n_labels']} labels, {100 * found['level']:g} % intervals; "
-        f"restarts agree to {found['agreement']:.2f}"
+        f"{_restarts(found)}"
     )
     if wide:
         typer.echo("there are more clusters than labelled classes: those of no labels are in order of size")
+
+
+def _restarts(found: Mapping[str, Any]) -> str:
+    """How far the restarts agree, where there is more than one to compare."""
+    asked, used = found["restarts"], len(found["confidence"])
+    if asked == 1:
+        return "one restart, nothing to compare it with"
+    of = f"{used} of {asked} restarts used" if used < asked else f"{asked} restarts"
+    return f"{of}, nothing to compare with" if used == 1 else f"{of} agree to {found['agreement']:.2f}"
