@@ -250,6 +250,6 @@ def _brief(result: Result, steps: int | None) -> list[Finding]:
         return []
     text = (
         f"The generator was trained for {steps} steps, {usual} are usual: generated samples are rougher than they need "
-        f"be; the clusters are the same. Go on: nemgan train --resume RUN gan.steps={usual}."
+        f"be. Go on: nemgan train --resume RUN gan.steps={usual}."
     )
     return [Finding("note", "A short training of the generator", text)]
