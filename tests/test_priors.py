@@ -48,6 +48,7 @@ def test_few_labels_correct_what_counting_cannot(found: Prevalence) -> None:
         assert np.ptp(shares.interval, axis=1).max() < 0.3
     assert (found.masses == found.few_labels.masses).all() and found.classes == (0, 1)  # type: ignore[union-attr]
     assert found.n_labels == 10 and found.n_samples == 200 and found.agreement > 0.9
+    assert found.to_dict()["restarts"] == 2
     assert json.loads(json.dumps(found.to_dict()))["few_labels"]["masses"] == found.masses.tolist()
 
 
@@ -155,6 +156,7 @@ def test_command(tmp_path: Path) -> None:
     table = CliRunner().invoke(app, words)
     assert table.exit_code == 0, table.output
     assert "few labels" in table.output and "counting the labels" in table.output and "small" in table.output
+    assert "one restart, nothing to compare it with" in table.output and "agree" not in table.output
     said = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
     assert said["classes"] == ["big", "small"] and abs(said["masses"][0] - 0.75) < 0.05
     bare = CliRunner().invoke(app, ["priors", str(tmp_path / "x.npy")])

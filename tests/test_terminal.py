@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from nemgan.terminal import print_summary
+from nemgan.terminal import print_shares, print_summary
 
 RECORD = {
     "data": "pictures",
@@ -20,15 +22,67 @@ RECORD = {
 def test_without_labels_no_score_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     print_summary(RECORD)
     found = capsys.readouterr().out
-    assert "no labels used" in found and ".700 .300" in found and "not known: the data have no labels" in found
+    assert (
+        "no labels used" in found
+        and "cluster 0: .700, cluster 1: .300" in found
+        and "not known: the data have no labels" in found
+    )
     assert "purity" not in found and "true" not in found and " -" not in found
 
 
 def test_with_labels_scores_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
     scores = {"acc": 0.98, "nmi": 0.9, "ari": 0.91, "purity": 0.98, "mode_purity": None, "true_masses": [0.6, 0.4]}
+    scores |= {"class_names": ["cat", "dog"], "class_of_cluster": [1, 0]}
     print_summary({**RECORD, **scores})
     found = capsys.readouterr().out
     assert "0.980   (held-out; NMI 0.900, ARI 0.910)" in found and "generated" not in found
     assert "masses true" in found
     print_summary({**RECORD, **scores, "mode_purity": 0.97})
     assert "(of generated samples 0.970)" in capsys.readouterr().out
+
+
+def line(capsys: pytest.CaptureFixture[str], key: str, **changes: Any) -> str:
+    """What the summary of the record with ``changes`` says of ``key``."""
+    print_summary({**RECORD, **changes})
+    return next(each for each in capsys.readouterr().out.splitlines() if each.startswith(key)).removeprefix(key).strip()
+
+
+def test_masses_carry_the_numbers_that_samples_are_drawn_by(capsys: pytest.CaptureFixture[str]) -> None:
+    found = line(capsys, "masses learned", n_clusters=3, learned_prior=[0.185, 0.076, 0.739])
+    assert found == "cluster 2: .739, cluster 0: .185, cluster 1: .076"
+    assert line(capsys, "masses given", prior="uniform", learned_prior=[0.5, 0.5]) == "cluster 0: .500, cluster 1: .500"
+    many = [(i + 1) / 465 for i in range(30)]
+    assert line(capsys, "masses learned", n_clusters=30, learned_prior=many) == "30 from .002 to .065"
+
+
+def test_masses_of_labelled_data_carry_the_names_of_classes(capsys: pytest.CaptureFixture[str]) -> None:
+    labelled = {"learned_prior": [0.3, 0.6, 0.1], "true_masses": [0.28, 0.72], "class_names": ["cat", "7"], "acc": 0.9}
+    changes = {**labelled, "n_clusters": 3, "class_of_cluster": [1, -1, 0]}
+    assert (
+        line(capsys, "masses learned", **changes) == "class 7 (cluster 0): .600, cat (cluster 2): .300, cluster 1: .100"
+    )
+    assert line(capsys, "masses true", **changes) == "class 7: .720, cat: .280"
+    fewer = {**labelled, "learned_prior": [0.4, 0.0], "n_clusters": 1, "class_of_cluster": [0]}
+    assert line(capsys, "masses learned", **fewer) == "cat (cluster 0): .400, class 7: .000"
+    unmatched = {**labelled, "acc": None, "class_of_cluster": None, "n_clusters": 3}  # labels in training samples alone
+    assert line(capsys, "masses learned", **unmatched) == "cluster 1: .600, cluster 0: .300, cluster 2: .100"
+    assert line(capsys, "masses true", **unmatched) == "cat: .280, class 7: .720"
+
+
+@pytest.mark.parametrize(
+    ("restarts", "confidence", "said"),
+    [
+        (1, [0.9], "one restart, nothing to compare it with"),
+        (3, [0.9, 0.9, 0.8], "3 restarts agree to 0.97"),
+        (3, [0.9, 0.9], "2 of 3 restarts used agree to 0.97"),
+        (3, [0.9], "1 of 3 restarts used, nothing to compare with"),
+    ],
+)
+def test_one_restart_agrees_with_none(
+    capsys: pytest.CaptureFixture[str], restarts: int, confidence: list[float], said: str
+) -> None:
+    zero = {"masses": [0.7, 0.3], "interval": [[0.6, 0.8], [0.2, 0.4]]}
+    found = {"classes": [0, 1], "zero_labels": zero, "few_labels": None, "counting": None, "level": 0.95}
+    found |= {"n_samples": 330, "n_labels": 0, "agreement": 0.97, "restarts": restarts, "confidence": confidence}
+    print_shares(found)
+    assert capsys.readouterr().out.rstrip().endswith(f"95 % intervals; {said}")

@@ -67,7 +67,9 @@ class Prevalence:
         counting: share of each class among the labels themselves, with Wilson's intervals, which hold only for labels
             drawn at random; None without labels.
         n_samples, n_labels: how many were used; level: of the intervals.
-        agreement: 1 − half the mean L1 distance between the restarts' zero-label masses, in [0, 1].
+        agreement: 1 − half the mean L1 distance between the zero-label masses of the restarts used, in [0, 1]; of one
+            restart it is 1 and tells nothing.
+        restarts: how many were asked for; ``len(confidence)`` of them were used.
         confidence: of each restart that was used, see ``NEMGANClusterer.confidence_``. One on which neighbours disagree
             more than twice as much as on the best is left out, which needs no labels.
     """
@@ -80,6 +82,7 @@ class Prevalence:
     n_labels: int
     level: float
     agreement: float
+    restarts: int
     confidence: tuple[float, ...]
 
     @property
@@ -165,6 +168,7 @@ def estimate_priors(
         n_labels=int((codes >= 0).sum()),
         level=level,
         agreement=1 - apart / 2,
+        restarts=int(restarts),
         confidence=tuple(fit.confidence_ for fit in fits),
     )
 

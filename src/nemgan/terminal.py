@@ -64,7 +64,6 @@ def print_summary(record: Mapping[str, Any]) -> None:
     def number(key: str) -> str:
         return "-" if record.get(key) is None else f"{record[key]:.3f}"
 
-    learned, true = record["learned_prior"], record["true_masses"]
     scores = {
         "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
         "purity": number("purity"),
@@ -78,13 +77,37 @@ def print_summary(record: Mapping[str, Any]) -> None:
             "data": f"{record['data']}, {labels or 'no'} label{'s' if labels != 1 else ''} used",
             "clusters": record["n_clusters"],
             **_certainty(record),
-            "masses learned" if record["prior"] == "learned" else "masses given": masses(learned),
-            **({"masses true": masses(true)} if true else {}),
+            **_masses(record),
             **(scores if record["acc"] is not None else {"accuracy": "not known: the data have no labels"}),
             **{_of(each): _distances(each) for each in record.get("fidelity", ())},
             "time": f"{record['seconds']:.0f} s, {record['steps']} steps",
         }
     )
+
+
+def _masses(record: Mapping[str, Any]) -> dict[str, str]:
+    """Masses by name, largest first, and the true ones in the same order."""
+    learned, true = record["learned_prior"], record["true_masses"] or ()
+    of_cluster = record.get("class_of_cluster")
+    classes = [f"class {name}" if name.isdecimal() else name for name in record.get("class_names", ())]
+    names = [f"cluster {k}" for k in range(len(learned))]
+    if of_cluster is not None:  # by class, then the clusters that no class was left for
+        cluster = {c: k for k, c in enumerate(of_cluster) if c >= 0}
+        names = [f"{name} (cluster {cluster[c]})" if c in cluster else name for c, name in enumerate(classes)]
+        names += [f"cluster {k}" for k, c in enumerate(of_cluster) if c < 0]
+    order = sorted(range(len(learned)), key=lambda i: -learned[i])
+    found = {"masses learned" if record["prior"] == "learned" else "masses given": _named(learned, names, order)}
+    if true:
+        order = [i for i in order if i < len(true)] if of_cluster is not None else list(range(len(true)))
+        found["masses true"] = _named(true, classes, order)
+    return found
+
+
+def _named(values: Sequence[float], names: Sequence[str], order: Iterable[int]) -> str:
+    """``cluster 2: .700, cluster 0: .300``, or their number and range where they are many."""
+    if len(values) > MOST:
+        return masses(values)
+    return ", ".join(f"{names[i]}: {masses([values[i]])}" for i in order)
 
 
 def _certainty(record: Mapping[str, Any]) -> dict[str, str]:
@@ -169,7 +192,16 @@ def print_shares(found: Mapping[str, Any]) -> None:
     )
     typer.echo(
         f"\n{found['n_samples']} samples, {found['n_labels']} labels, {100 * found['level']:g} % intervals; "
-        f"restarts agree to {found['agreement']:.2f}"
+        f"{_restarts(found)}"
     )
     if wide:
         typer.echo("there are more clusters than labelled classes: those of no labels are in order of size")
+
+
+def _restarts(found: Mapping[str, Any]) -> str:
+    """How far the restarts agree, where there is more than one to compare."""
+    asked, used = found["restarts"], len(found["confidence"])
+    if asked == 1:
+        return "one restart, nothing to compare it with"
+    of = f"{used} of {asked} restarts used" if used < asked else f"{asked} restarts"
+    return f"{of}, nothing to compare with" if used == 1 else f"{of} agree to {found['agreement']:.2f}"

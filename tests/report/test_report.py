@@ -16,6 +16,7 @@ import pytest
 from made_up import CONFIG, UNLABELLED, record
 
 from nemgan import report
+from nemgan.counting import Count
 from nemgan.errors import CheckpointError
 from nemgan.evaluation.result import Fidelity, Modes
 from nemgan.report.figures import cards, evidence
@@ -123,6 +124,37 @@ def test_without_labels_nothing_is_said_of_classes(make_run: MakeRun) -> None:
     assert "No labels" in found.text and "Masses of the clusters" in found.text
 
 
+def test_masses_are_said_to_be_of_the_training_samples(make_run: MakeRun) -> None:
+    found = page(make_run(**UNLABELLED, class_names=()))
+    assert "Masses are shares of 700 training samples. 200 test samples were held out" in found.text
+    assert "Mass 52 % (about 361 of 700 training samples) · holds 50 % of the test split" in found.text
+    assert "(about 361 of 700 training samples)" in page(make_run("plane")).text
+    given = page(make_run(**UNLABELLED, class_names=(), prior=(0.3, 0.2, 0.5)))
+    assert "Found in 700 training samples; masses were given, not found." in given.text
+    assert "about 361" not in given.text
+
+
+def test_how_sure_has_one_name_and_says_what_it_does_not_tell(make_run: MakeRun) -> None:
+    found = page(make_run(agreement=0.97))
+    said = "How sure: different partitions of the data agree on 97.0 % of the samples; below 90 % another answer"
+    assert said in found.text and "compare two seeds" in found.text and "How sure (agreement) 97.0 %" in found.text
+    assert found.text.index(said) < found.text.index("Key figures")
+    assert "How sure" not in page(make_run()).text
+
+
+def test_a_generator_that_was_trained_for_less_than_usual_is_told(make_run: MakeRun) -> None:
+    folder = make_run()
+
+    def text(steps: int) -> str:
+        config = {**CONFIG, "gan": {**CONFIG["gan"], "steps": steps}}
+        (folder / "config.json").write_text(json.dumps(config))
+        return page(folder).text
+
+    assert "The generator was trained for 300 steps, 1500 are usual" in text(300)
+    assert "nemgan train --resume RUN gan.steps=1500." in text(300)
+    assert "The generator was trained for" not in text(1500)
+
+
 def test_the_least_certain_samples_are_named_with_both_clusters(make_run: MakeRun) -> None:
     found = page(make_run())
     assert "3.5 % of the test samples have a margin below 0.5" in found.text
@@ -134,6 +166,11 @@ def test_the_least_certain_samples_are_named_with_both_clusters(make_run: MakeRu
 def test_the_evidence_for_the_number_of_clusters_is_shown(make_run: MakeRun) -> None:
     assert [said for _, said in evidence(record())] == ["", "asked for, fits best", ""]
     assert [said for _, said in evidence(record(n_clusters=4))] == ["", "fits best", "asked for"]
+    near = (Count(2, 0.1, 0.33), Count(3, 0.1, 0.3), Count(4, 0.1, 0.2))
+    assert [said for _, said in evidence(record(counts=near))] == ["about as good", "asked for", ""]
+    assert [said for _, said in evidence(record(counts=near, n_clusters=4))] == ["fits best", "", "asked for"]
+    assert [said for _, said in evidence(record(counts=near[:1]))] == ["fits best"]
+    assert [said for _, said in evidence(record(counts=(Count(2, 0.3, 0.2), Count(3, 0.3, 0.1))))] == ["", "asked for"]
     found = page(make_run())
     assert "3 0.010 0.300 30.0 asked for, fits best" in found.text
     assert "0 · class one 1 · class two 0.020 0.120" in found.text  # cluster, the closest, cut between, own split

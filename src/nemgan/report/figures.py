@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nemgan.counting import Count, suggest
+from nemgan.counting import Count, fitting_better, suggest
 from nemgan.evaluation.result import Result
-from nemgan.report.diagnosis import percent
+from nemgan.report.diagnosis import LOW_AGREEMENT, percent
 
 NO_CLASS = "no class"
 MOST_CLUSTERS = 30
@@ -17,10 +17,14 @@ MOST_CLUSTERS = 30
 
 @dataclass(frozen=True)
 class Cluster:
-    """A found cluster as the page shows it; ``number`` is its mode in ``nemgan sample --mode``."""
+    """A found cluster as the page shows it; ``number`` is its mode in ``nemgan sample --mode``.
+
+    ``samples`` is how many of the training samples its mass stands for; None where masses were given, not learned.
+    """
 
     number: int
     mass: float
+    samples: int | None
     found: float
     label: str | None
     purity: float | None
@@ -39,7 +43,15 @@ def clusters(result: Result) -> list[Cluster]:
         names[k] = f"class {result.class_names[c]}" if c >= 0 else NO_CLASS
     nothing = (None,) * result.n_clusters
     made = [
-        Cluster(k, mass, result.found_masses[k], names[k], purity, diversity)
+        Cluster(
+            k,
+            mass,
+            round(mass * result.n_train) if result.prior == "learned" else None,
+            result.found_masses[k],
+            names[k],
+            purity,
+            diversity,
+        )
         for k, (mass, purity, diversity) in enumerate(
             zip(result.cluster_masses, result.mode_purities or nothing, result.mode_diversity or nothing, strict=True)
         )
@@ -52,6 +64,17 @@ def headline(found: Sequence[Cluster]) -> str:
     if len(found) <= 5:
         return f"{len(found)} clusters: " + " / ".join(percent(each.mass) for each in found)
     return f"{len(found)} clusters of {percent(found[-1].mass)} to {percent(found[0].mass)}"
+
+
+def certainty(result: Result) -> str:
+    """How sure the clusters are and what that tells, in two sentences; nothing where it is not known."""
+    if result.agreement is None:
+        return ""
+    return (
+        f"How sure: different partitions of the data agree on {percent(result.agreement)} of the samples; below "
+        f"{percent(LOW_AGREEMENT)} another answer would be nearly as good. It does not tell a stable wrong answer "
+        "from a right one: compare two seeds."
+    )
 
 
 def settings(result: Result) -> list[str]:
@@ -84,7 +107,7 @@ def cards(result: Result) -> list[tuple[str, str, str]]:
         ("Prior error, L1", "prior_l1", "{:.3f}".format),
         ("Sampling shift, L1", "generated_vs_found_l1", "{:.3f}".format),
         ("Confidence", "confidence", "{:.2f}".format),
-        ("Agreement", "agreement", "{:.2f}".format),
+        ("How sure (agreement)", "agreement", percent),
         ("Training", "seconds", _duration),
         ("To accuracy .95", "seconds_to_acc_95", _duration),
         ("Steps", "steps", "{:,}".format),
@@ -158,11 +181,16 @@ def confusion(result: Result, found: Sequence[Cluster]) -> dict[str, Any] | None
 
 
 def evidence(result: Result) -> list[tuple[Count, str]]:
-    """The evidence for each number of clusters, and what that number is: asked for, fits best, or nothing."""
-    best = suggest(list(result.counts))
-    said = {result.n_clusters: "asked for", best: "fits best"}
-    if best == result.n_clusters:
-        said[best] = "asked for, fits best"
+    """The evidence for each number of clusters, and what that number is: asked for, fits best, or nothing.
+
+    A number that is ahead, but not clearly, is only about as good as the one asked for.
+    """
+    counts, m = list(result.counts), result.n_clusters
+    best = suggest(counts)
+    near = any(count.m == m for count in counts) and fitting_better(counts, m) is None
+    said = {m: "asked for", best: "about as good" if near else "fits best"}
+    if best == m:
+        said[m] = "asked for, fits best"
     return [(count, said.get(count.m, "")) for count in result.counts]
 
 

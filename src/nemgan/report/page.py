@@ -20,7 +20,17 @@ from nemgan.evaluation.grids import PALETTE
 from nemgan.evaluation.result import Result
 from nemgan.report.curves import curves, settled
 from nemgan.report.diagnosis import diagnose, percent
-from nemgan.report.figures import cards, clusters, confusion, evidence, headline, masses, neighbours, settings
+from nemgan.report.figures import (
+    cards,
+    certainty,
+    clusters,
+    confusion,
+    evidence,
+    headline,
+    masses,
+    neighbours,
+    settings,
+)
 from nemgan.report.pictures import pictures
 from nemgan.report.repeat import command, flat, show
 from nemgan.storage import replace_file
@@ -65,6 +75,7 @@ def render(
     environment.filters |= {"percent": percent, "setting": show}
     found = clusters(result)
     bars = masses(result, found)
+    said = flat(config)
     return environment.get_template("template.html").render(
         r=result,
         name=name,
@@ -74,6 +85,7 @@ def render(
         clusters=found,
         names={each.number: each.name for each in found},
         settings=settings(result),
+        certainty=certainty(result),
         cards=cards(result),
         pictures=pictures(arrays, result),
         masses=bars,
@@ -82,8 +94,8 @@ def render(
         curves=curves(rows, result.n_clusters),
         evidence=evidence(result),
         neighbours=neighbours(result, found),
-        findings=diagnose(result, settled(rows, result.n_clusters)),
-        config=flat(config),
+        findings=diagnose(result, settled(rows, result.n_clusters), said.get("gan.steps")),
+        config=said,
         command=command(config, arrays["real"].shape[2:] if "real" in arrays else None, result.n_clusters),
     )
 
