@@ -225,7 +225,7 @@ def test_a_run_on_images_that_stay_on_disk_is_the_run_in_memory(
 
 def test_few_images_are_connected_more_than_once(tmp_path: Path) -> None:
     """Not small ones, not many, not where the user says how often; a preset without such a stage is left alone."""
-    for name, side in (("small", 8), ("usual", 16)):
+    for name, side in (("small", 8), ("usual", 28)):
         np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).integers(0, 255, (60, side, side), dtype=np.uint8))
     usual = [f"data={tmp_path / 'usual.npy'}", "n_clusters=2"]
     assert configure(usual).connect.restarts == 3
