@@ -7,7 +7,7 @@ data at hand; overrides are laid over it, and the whole is checked before anythi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -123,7 +123,7 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
         if not equals or not key:
             raise ConfigError(f"cannot read {word!r}: write key=value, for example seed=3 or data=path/to/folder")
         if key not in known:
-            raise _unknown_key(key, known)
+            raise unknown_key(key, known)
         if key in found:
             raise ConfigError(f"{key} is given twice: keep one")
         try:
@@ -195,14 +195,21 @@ def _likeness(name: str, other: str) -> float:
     return SequenceMatcher(None, name.lower(), other.lower()).ratio()
 
 
-def _unknown_key(key: str, known: list[str]) -> ConfigError:
-    """The error for an unknown key: its closest matches, by the whole name or by its last part."""
+def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
+    """The error for a key that is none of those ``known``."""
+    return ConfigError(f"unknown setting {key!r}: {_closest(key, known)}")
+
+
+def _closest(key: str, known: Sequence[str]) -> str:
+    """What to say of an unknown key: its closest matches, by the whole name or by its last part."""
     last = key.rpartition(".")[2]
-    score = {name: max(_likeness(key, name), _likeness(last, name.rpartition(".")[2]) - 0.05) for name in known}
-    close = [name for name in sorted(known, key=lambda name: -score[name]) if score[name] >= 0.6][:8]
+    whole = {name: _likeness(key, name) for name in known}
+    score = {name: max(whole[name], _likeness(last, name.rpartition(".")[2]) - 0.05) for name in known}
+    order = sorted(known, key=lambda name: -score[name] - whole[name] / 10)
+    close = [name for name in order if score[name] >= 0.6][:8]
     hint = f"did you mean {close[0]!r}? " if close else ""
     others = f"close: {', '.join(close[1:])}; " if close[1:] else ""
-    return ConfigError(f"unknown setting {key!r}: {hint}({others}all of them: nemgan train --print-config)")
+    return f"{hint}({others}all of them: nemgan train --print-config)"
 
 
 def _words(key: str) -> list[str]:
@@ -235,7 +242,7 @@ def one_line(error: ValidationError) -> str:
     if not key:
         return why[:1].lower() + why[1:]
     if first["type"] == "extra_forbidden":
-        return f"{key} is not a setting of this release"
+        return f"{key} is not a setting of this release: {_closest(key, known)}"
     words = _words(key)
     if words and isinstance(given, str):
         best = max(words, key=lambda word: _likeness(given, word))
