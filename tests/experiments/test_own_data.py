@@ -15,7 +15,7 @@ from nemgan.cli import app
 from nemgan.data import arrays, catalog, files, labels
 from nemgan.errors import ConfigError, DataError
 from nemgan.experiments import run as running
-from nemgan.experiments.config import reading
+from nemgan.experiments.config import of_priors
 from nemgan.experiments.outputs import predict_run, sample_run
 from nemgan.experiments.prepare import prepare
 from nemgan.experiments.run import configure, evaluate_run, model_card, run
@@ -159,10 +159,19 @@ def test_settings_that_are_not_allowed(tiny: list[str], word: str, why: str) -> 
         configure([*tiny, word])
 
 
-def test_words_on_reading_alone() -> None:
-    assert reading(["impute=mean", "skip_bad=true"]).impute == "mean"
-    with pytest.raises(ConfigError, match="seed= says nothing about how data are read"):
-        reading(["seed=1"])
+def test_words_of_priors() -> None:
+    told = of_priors(["impute=mean", "skip_bad=true", "n_clusters=3", "threads=1"])
+    assert told.reading.impute == "mean" and (told.n_clusters, told.threads, told.seed) == (3, 1, 0)
+    for word, why in (
+        ("labels=few.csv", "write --labels few.csv"),
+        ("restarts=5", "write --restarts 5"),
+        ("n_cluster=3", "did you mean 'n_clusters'"),
+        ("gan.steps=5", "no setting of nemgan priors: use impute"),
+        ("n_clusters=1", "greater than or equal to 2"),
+        ("photos", "write key=value"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            of_priors([word])
 
 
 def pictures(folder: Path, n: int = 12) -> Path:

@@ -44,8 +44,8 @@ def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
         if len(line) != 2:
             between = {",": "commas", ";": "semicolons", "\t": "tabs"}[mark]
             raise DataError(
-                f"{path}: {mark.join(line)!r} has {len(line)} columns: give two columns, id and label (by its first line the "
-                f"file is read with {between} between columns; commas, semicolons and tabs will do)"
+                f"{path}: {mark.join(line)!r} has {len(line)} columns: give two columns, id and label (by its "
+                f"first line the file is read with {between} between columns; commas, semicolons and tabs will do)"
             )
         if not line[1]:
             raise DataError(f"{path}: id {line[0]!r} has no label: write one, or remove the line")

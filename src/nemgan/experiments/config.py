@@ -135,18 +135,25 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def reading(words: Iterable[str]) -> Reading:
-    """What readers of data are told, of ``key=value`` words.
+_OF_PRIORS = (*(field.name for field in fields(Reading)), "n_clusters", "seed", "threads")
+_OPTIONS_OF_PRIORS = ("labels", "unlabelled", "restarts")
+
+
+def of_priors(words: Iterable[str]) -> Config:
+    """What ``nemgan priors`` is told by ``key=value`` words; what they name is in ``model_fields_set``.
 
     Raises:
         ConfigError: another key, or a value that is not allowed.
     """
-    found = parse_overrides(words)
-    known = [field.name for field in fields(Reading)]
-    strange = next((key for key in found if key not in known), None)
-    if strange is not None:
-        raise ConfigError(f"{strange}= says nothing about how data are read: only {', '.join(known)} do")
-    return build(found).reading
+    words = list(words)
+    for key, equals, value in (word.partition("=") for word in words):
+        if equals and key in _OPTIONS_OF_PRIORS:
+            raise ConfigError(f"{key}= is an option of nemgan priors: write --{key} {value or '…'}")
+        if equals and key and key not in _OF_PRIORS:
+            best = max(_OF_PRIORS, key=lambda name: _likeness(key, name))
+            close = f"did you mean {best!r}? " if _likeness(key, best) >= 0.6 else ""
+            raise ConfigError(f"{key}= is no setting of nemgan priors: {close}use {', '.join(_OF_PRIORS)}, or options")
+    return build(parse_overrides(words))
 
 
 def build(overrides: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Config:
