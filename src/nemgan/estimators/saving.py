@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from nemgan.experiments.config import Config
     from nemgan.models.base import Model
 
-FORMAT = 1
+FORMAT, OLD = 2, 1
+"""Format 1 lacks the range of each column."""
 CONFIG = "config.json"
 _ARRAYS = ("labels_", "margins_", "priors_", "priors_interval_", "_order")
 
@@ -102,11 +103,11 @@ def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
     path = folder / CONFIG
     try:
         content = decode(path.read_bytes())
-        if content["format"] != FORMAT:
+        if content["format"] not in (FORMAT, OLD):
             raise CheckpointError(f"{path} has format {content['format']!r}: use nemgan {content['nemgan']} to read it")
         estimator = kind(**content["parameters"])
         layout = content["layout"]
-        for name in ("shape", "offset", "scale"):
+        for name in ("shape", "offset", "scale", *(("low", "high") if content["format"] == FORMAT else ())):
             layout[name] = tuple(layout[name])
         state: dict[str, Any] = {
             "_layout": Layout(**layout),
