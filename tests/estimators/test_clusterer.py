@@ -208,6 +208,11 @@ def test_an_estimator_saved_without_ranges_is_read(fitted: NEMGANClusterer, tmp_
     assert pickle.loads(pickle.dumps(before)).sample(5)[0].shape == (5, 2)
 
 
+def test_a_run_folder_is_told_from_a_saved_estimator(finished: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"is a run folder, no saved estimator: read it with nemgan\.load_run"):
+        NEMGANClusterer.load(finished)
+
+
 def test_save_load_and_pickle(fitted: NEMGANClusterer, tmp_path: Path) -> None:
     x, _ = blobs()
     fitted.save(tmp_path / "model")

@@ -93,7 +93,7 @@ def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
     """The estimator in ``folder``.
 
     Raises:
-        CheckpointError: not such a folder, or damaged.
+        CheckpointError: not such a folder (that of a run, say), or damaged.
     """
     from pydantic import ValidationError
 
@@ -103,6 +103,8 @@ def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
     path = folder / CONFIG
     try:
         content = decode(path.read_bytes())
+        if "format" not in content and {"model", "data", "preset"} <= content.keys():
+            raise CheckpointError(f"{folder} is a run folder, no saved estimator: read it with nemgan.load_run")
         if content["format"] not in (FORMAT, OLD):
             raise CheckpointError(f"{path} has format {content['format']!r}: use nemgan {content['nemgan']} to read it")
         estimator = kind(**content["parameters"])
