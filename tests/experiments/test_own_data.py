@@ -85,6 +85,14 @@ def test_own_data_are_read_once(table: Path, tiny: list[str], tmp_path: Path, mo
     words = [*tiny[1:], f"data={table}", "id_column=who", "label_column=kind", f"--out={tmp_path}"]
     done = CliRunner().invoke(app, ["train", *words, "--dry-run"])
     assert "72 for training, 18 held out" in done.stdout and len(calls) == 1
+    assert "age (1 number), town (3 words)\n" in done.stdout
+
+
+def test_a_column_of_classes_that_nothing_names_is_seen_to_be_learned_from(
+    table: Path, tiny: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare(configure([*tiny[1:], f"data={table}", "id_column=who", "n_clusters=3"]))
+    assert "columns that are learned from: age (1 number), town (3 words), kind (3 words)" in "\n".join(caplog.messages)
 
 
 @pytest.mark.usefixtures("no_judge")
