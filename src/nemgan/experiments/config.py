@@ -25,18 +25,26 @@ class TrainConfig(Section):
     """What the loop does beside the updates."""
 
     checkpoint_every: Count = 500
+    """Steps between checkpoints; stages begin and end with one in any case."""
     log_every: Count = 50
+    """Steps between lines of ``metrics.jsonl``."""
     sample_every: Count = 500
+    """Steps between pictures of generated samples."""
     evaluate_every: Count = 250
+    """Steps between scores on the held-out samples, which training does not see."""
 
 
 class Config(ModelSettings):
     """One run, complete."""
 
     model: str = "nemgan"
+    """A name of ``nemgan models``."""
     data: str = "digits-demo"
+    """A name of ``nemgan data``, or a path."""
     preset: str = "connected"
+    """What gives every default for the model and the data; by default the model's own first choice."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of weights, batches, held-out samples and disclosed labels."""
     labels: float | str = 0.0
     """Labels disclosed: a share of the data's own (a seeded random draw), or a CSV of id,class lines; 0 is the
     zero-label track, which reads no such file."""
@@ -53,6 +61,7 @@ class Config(ModelSettings):
     n_clusters: Batch | None = None
     """Number of clusters M; by default the data's number of classes."""
     device: str = "auto"
+    """``auto`` (the fastest there is), ``cpu``, ``mps``, ``cuda`` or ``cuda:1``."""
     threads: Count | None = None
     """CPU threads; the process's default where not given. Part of what makes a run repeatable."""
     train: TrainConfig = TrainConfig()
