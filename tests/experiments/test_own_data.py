@@ -174,7 +174,7 @@ def test_words_of_priors() -> None:
         ("labels=few.csv", "write --labels few.csv"),
         ("restarts=5", "write --restarts 5"),
         ("n_cluster=3", "did you mean 'n_clusters'"),
-        ("gan.steps=5", "no setting of nemgan priors: use impute"),
+        ("gan.steps=5", "no setting of nemgan priors: it takes impute"),
         ("n_clusters=1", "greater than or equal to 2"),
         ("photos", "write key=value"),
     ):

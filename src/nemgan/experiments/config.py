@@ -161,7 +161,7 @@ def of_priors(words: Iterable[str]) -> Config:
         if equals and key and key not in _OF_PRIORS:
             best = max(_OF_PRIORS, key=lambda name: _likeness(key, name))
             close = f"did you mean {best!r}? " if _likeness(key, best) >= 0.6 else ""
-            raise ConfigError(f"{key}= is no setting of nemgan priors: {close}use {', '.join(_OF_PRIORS)}, or options")
+            raise ConfigError(f"{key}= is no setting of nemgan priors: {close}it takes {', '.join(_OF_PRIORS)}")
     return build(parse_overrides(words))
 
 
