@@ -242,7 +242,7 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "priors of another word": ({"priors": "leanr"}, np.eye(4), None, "'learn', 'uniform'"),
     "unknown preset": ({"preset": "conected"}, np.eye(4), None, "did you mean 'connected'"),
     "unknown setting": ({"settings": {"gan.stpes": 3}}, np.eye(4), None, "did you mean 'gan.steps'"),
-    "setting without its section": ({"settings": {"steps": 3}}, np.eye(4), None, "did you mean 'gan.steps'.*connect.steps"),
+    "no section": ({"settings": {"steps": 3}}, np.eye(4), None, "did you mean 'gan.steps'.*connect.steps"),
     "setting of a run": ({"settings": {"seed": 3}}, np.eye(4), None, "'seed': give dotted keys of the model"),
     "unknown device": ({"device": "tpu"}, np.eye(4), None, "device"),
     "image_shape": ({"image_shape": (3, 3)}, np.eye(4), None, "9 pixels"),
