@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from nemgan.cli import main
+from nemgan.experiments.config import build, flat
+from nemgan.experiments.settings_page import page
 
 DOCS = Path(__file__).parents[1] / "docs"
 BLOCK = re.compile(r"^```(python|console|text)\n(.*?)^```$", re.S | re.M)
@@ -94,3 +96,12 @@ def test_balance_my_training_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     names = follow(DOCS / "tutorials" / "balance-my-training-set.md")
     assert (names["X_balanced"][:226] == names["X"]).all()
+
+
+def test_the_page_of_settings_is_that_of_the_code() -> None:
+    text = page()
+    again = "write it again: python -m nemgan.experiments.settings_page > docs/settings.md"
+    assert (DOCS / "settings.md").read_text("utf-8") == text, again
+    rows = dict(re.findall(r"^\| `(\S+)` \| .* \| (.*) \|$", text, re.M))
+    assert list(rows) == list(flat(build({})))
+    assert all(rows.values()), f"no docstring: {[key for key, meaning in rows.items() if not meaning]}"

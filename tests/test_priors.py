@@ -157,10 +157,29 @@ def test_command(tmp_path: Path) -> None:
     assert table.exit_code == 0, table.output
     assert "few labels" in table.output and "counting the labels" in table.output and "small" in table.output
     assert "one restart, nothing to compare it with" in table.output and "agree" not in table.output
-    said = json.loads(CliRunner().invoke(app, [*words, "--json"]).output)
+    said = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert said["classes"] == ["big", "small"] and abs(said["masses"][0] - 0.75) < 0.05
     bare = CliRunner().invoke(app, ["priors", str(tmp_path / "x.npy")])
     assert bare.exit_code == 2 and "n_clusters" in bare.output
+
+
+def test_words_of_train_mean_the_same_and_restarts_are_told_on_stderr(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", blobs((12, 8))[0])
+
+    def call(*words: str) -> Any:
+        return CliRunner().invoke(app, ["priors", str(tmp_path / "x.npy"), "--json", *words])
+
+    word = call("n_clusters=2", "seed=3", "threads=1", "--restarts", "2")
+    assert word.exit_code == 0, word.stderr
+    assert [line.split(":")[0] for line in word.stderr.splitlines()] == ["restart 1 of 2", "restart 2 of 2"]
+    option = call("-k", "2", "n_clusters=2", "--seed", "3", "threads=1", "--restarts", "2", "--quiet")
+    assert option.stdout == word.stdout and option.stderr == ""
+    for words, why in (
+        (["-k", "3", "n_clusters=2"], "-k 3 and n_clusters=2 are both given: drop one"),
+        (["-k", "2", "--seed", "1", "seed=0"], "--seed 1 and seed=0 are both given: drop one"),
+    ):
+        refused = call(*words)
+        assert refused.exit_code == 2 and refused.stderr == f"nemgan: error: {why}\n" and not refused.stdout
 
 
 @pytest.mark.parametrize(

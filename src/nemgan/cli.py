@@ -289,23 +289,46 @@ def priors(
     ],
     words: Annotated[
         list[str] | None,
-        typer.Argument(metavar="KEY=VALUE", help="id_column=, label_column= (left out), impute=.", show_default=False),
+        typer.Argument(
+            metavar="KEY=VALUE",
+            help="n_clusters=, seed=, threads=; of a table id_column=, label_column= (left out), impute=.",
+            show_default=False,
+        ),
     ] = None,
     labels: Annotated[Path | None, typer.Option(metavar="FEW.csv", help="Lines of: file name or row, class.")] = None,
     unlabelled: Annotated[str | None, typer.Option(metavar="DATA", help="Estimate these, in another mix.")] = None,
-    n_clusters: Annotated[int | None, typer.Option("-k", min=2, help="Number of kinds; else the labels').")] = None,
+    n_clusters: Annotated[
+        int | None, typer.Option("-k", min=2, help="How many kinds; by default the classes of --labels.")
+    ] = None,
     restarts: Annotated[int, typer.Option(min=1, help="Clusterings from different seeds.")] = 3,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all of them.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of all of them; 0 by default.")] = None,
     skip_bad: SkipBad = False,
     as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not say when a clustering is done.")] = False,
 ) -> None:
     """How many of each kind, with 95 % intervals."""
-    from nemgan.experiments.config import reading
+    from nemgan.experiments.config import of_priors
 
-    how = reading([*(words or []), *(["skip_bad=true"] if skip_bad else [])])
+    told = of_priors([*(words or []), *(["skip_bad=true"] if skip_bad else [])])
+    m = _either("-k", n_clusters, told, "n_clusters")
+    seed = _either("--seed", seed, told, "seed")
+    from nemgan.experiments.run import threads
     from nemgan.priors import priors_of
 
-    found = priors_of(source, labels, unlabelled, n_clusters=n_clusters, restarts=restarts, seed=seed, how=how)
+    def tell(line: str) -> None:
+        typer.echo(line, err=True)
+
+    with threads(told.threads):
+        found = priors_of(
+            source,
+            labels,
+            unlabelled,
+            n_clusters=m,
+            restarts=restarts,
+            seed=seed or 0,
+            how=told.reading,
+            tell=None if quiet else tell,
+        )
     if as_json:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
@@ -399,6 +422,18 @@ def doctor(as_json: AsJson = False) -> None:
         typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
     else:
         print_pairs(found)
+
+
+def _either(option: str, given: int | None, told: Config, key: str) -> int | None:
+    """What an option or the word of the same meaning says.
+
+    Raises:
+        ConfigError: they say different things.
+    """
+    word: int | None = getattr(told, key)
+    if given is None or key not in told.model_fields_set or given == word:
+        return word if given is None else given
+    raise ConfigError(f"{option} {given} and {key}={word} are both given: drop one")
 
 
 def _print_config(config: Config) -> None:

@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import logging
 import numbers
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -114,6 +115,7 @@ def estimate_priors(
     level: float = 0.95,
     n_bootstrap: int = 200,
     random_state: Any = 0,
+    tell: Callable[[str], None] | None = None,
     **clusterer: Any,
 ) -> Prevalence:
     """Masses of the classes or clusters of X, or, under label shift, of ``unlabelled``.
@@ -126,6 +128,7 @@ def estimate_priors(
         restarts: clusterings from different seeds; intervals hold what they disagree on.
         level: of the intervals.
         n_bootstrap: draws of labels and samples.
+        tell: called with a line whenever a clustering is done.
         clusterer: further parameters of ``NEMGANClusterer``.
 
     Raises:
@@ -139,15 +142,15 @@ def estimate_priors(
     codes, classes = encode(y, n) if y is not None else (np.full(n, -1, np.int64), np.empty(0))
     m = n_clusters or len(classes)
     if m < 2 or len(classes) == 1:
-        raise ConfigError(
-            "cannot tell kinds apart: give n_clusters=2 or more (nemgan priors -k 2), or labels of at least two classes"
-        )
+        raise ConfigError("cannot tell kinds apart: give n_clusters=2 or more, or labels of at least two classes")
     if m < len(classes):
         raise ConfigError(f"n_clusters={m} is less than the {len(classes)} labelled classes: set it to that or more")
-    fits = [
-        NEMGANClusterer(m, generate=False, random_state=derive(random_state, "restart", i) % 2**31, **clusterer).fit(X)
-        for i in range(restarts)
-    ]
+    fits = []
+    for i in range(restarts):
+        since, own = time.monotonic(), derive(random_state, "restart", i) % 2**31
+        fits.append(NEMGANClusterer(m, generate=False, random_state=own, **clusterer).fit(X))
+        if tell is not None:
+            tell(f"restart {i + 1} of {restarts}: {time.monotonic() - since:.0f} s")
     worst = 2 * (1 - max(fit.confidence_ for fit in fits)) + 1e-4
     fits = [fit for fit in fits if 1 - fit.confidence_ <= worst] or fits  # who lost its way is left out, without labels
     fits.sort(key=lambda fit: -fit.confidence_)
@@ -318,6 +321,7 @@ def priors_of(
     restarts: int = 3,
     seed: int = 0,
     how: Reading | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> dict[str, Any]:
     """``estimate_priors`` of data by name or path, with labels from a CSV, as JSON values (``nemgan priors``).
 
@@ -325,6 +329,7 @@ def priors_of(
 
     Args:
         how: what the readers of paths are told beside them.
+        tell: as for ``estimate_priors``.
 
     Raises:
         NemganError: data or labels that cannot be read, or do not fit.
@@ -342,6 +347,7 @@ def priors_of(
         n_clusters=n_clusters or (classes if y is None else None),
         restarts=restarts,
         random_state=seed,
+        tell=tell,
     )
     return {"data": unlabelled or source, **estimate.to_dict()}
 

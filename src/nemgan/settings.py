@@ -16,13 +16,16 @@ Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class LatentConfig(Section):
     """z = y + ν₂ (paper, section III.A)."""
 
     dim: Count = 50
+    """Numbers in z; at least as many as there are modes."""
     noise: Positive = 0.3
     """Half-width w of ν₂ ~ U[−w, w]; the modes are disjoint only for w < 0.5."""
 
@@ -31,8 +34,11 @@ class NetworkConfig(Section):
     """Sizes of the networks. ``style`` picks the family, ``width`` its first number of channels."""
 
     style: Literal["compact", "reference"] = "compact"
+    """``compact``: ours, small; ``reference``: the authors' released architecture (images alone), of fixed widths."""
     width: Count = 32
+    """Of generator and critic: channels nearest the image; of vectors, a quarter of the hidden units."""
     inverter_width: Count = 16
+    """The same of h (or of a rival's encoder)."""
     inverter_style: Literal["same", "pooled"] = "same"
     """``pooled``: h ends in a mean over the map, as contrastive features need."""
 
@@ -41,8 +47,11 @@ class ConditionsConfig(Section):
     """Switches for the paper's conditions; off gives the ablated model."""
 
     C1: bool = True
+    """The modes of the latent space are disjoint; off, wider noise (``latent.noise``) is let through."""
     C2: bool = True
+    """Generated samples are inverted: the generator learns from h, and the critic may see pairs."""
     C3: bool = True
+    """Clusters have the masses that are given or learned; off, equal ones."""
 
 
 class ConnectConfig(Section):
@@ -51,7 +60,9 @@ class ConnectConfig(Section):
     samples: Batch = 20_000
     """So many training samples are used, and all labelled ones; of more, the same steps would see each less often."""
     micro_modes: Count = 20
+    """Small modes that h first sorts samples into, and that are merged into the clusters; no fewer than these."""
     neighbours: Count = 10
+    """Nearest samples that are looked up for each."""
     metric: Literal["euclidean", "cosine"] = "euclidean"
     """Of the raw samples. By angle (``cosine``), images that differ in brightness alone are alike."""
     weights: Literal["local", "flat"] = "local"
@@ -61,6 +72,7 @@ class ConnectConfig(Section):
     augment: Weight = 1.0
     """Strength of the augmentation; 0 is none."""
     steps: Steps = 400
+    """Steps of learning the micro-modes, in each restart; 0 leaves all of these stages out."""
     restarts: Count = 1
     """Times to learn and merge micro-modes from anew; the merge that costs least is kept."""
     refresh: Count = 100
@@ -68,9 +80,11 @@ class ConnectConfig(Section):
     raw_share: Fraction = 0.0
     """Share of neighbours still taken from the raw samples after that."""
     refine_steps: Steps = 200
+    """Steps of training h on the merged clusters."""
     batch: Batch = 128
     """Pairs of neighbours a step."""
     lr: Positive = 3e-3
+    """Learning rate of h, at its highest."""
     partitions: Count = 8
     """Partitions of the samples that are merged and vote on the clusters."""
     votes_weight: Weight = 0.0
@@ -83,10 +97,13 @@ class ContrastConfig(Section):
     """Contrastive pre-training of h's trunk, in place of ``connect``, where neighbours in pixels mislead (colour)."""
 
     steps: Steps = 0
+    """Steps of the pre-training; 0 is none."""
     batch: Batch = 128
     """Images a step, two views each."""
     lr: Positive = 2e-3
+    """Learning rate of the trunk, at its highest."""
     temperature: Positive = 0.3
+    """Of the contrastive loss: the lower, the more the most similar other images count."""
     crop: Fraction = 0.625
     """Side of a view over that of an image; small views cost little."""
     fit_steps: Steps = 600
@@ -97,12 +114,19 @@ class GanConfig(Section):
     """The adversarial stage."""
 
     loss: Literal["wgan-gp", "hinge", "logistic"] = "hinge"
+    """Adversarial loss; with ``hinge`` the critic is spectrally normalised."""
     steps: Steps = 1500
+    """Steps of training the generator; 0 trains none, where the clusters have been found without it."""
     batch: Batch = 64
+    """Samples a step, real ones and generated ones each."""
     lr: Positive = 1e-3
+    """Learning rate of the generator (and of what learns with it)."""
     critic_lr: Positive = 4e-4
+    """Learning rate of the critic."""
     betas: tuple[Decay, Decay] = (0.0, 0.9)
+    """Adam's β₁ and β₂."""
     critic_steps: Count = 1
+    """Updates of the critic for each one of the generator."""
     penalty: Weight = 10.0
     """λ of the gradient penalty (wgan-gp) or γ of R1 (logistic)."""
     joint: bool = True
@@ -121,6 +145,7 @@ class GanConfig(Section):
     inversion: Weight = 1.0
     """Weight of D(P_Ŷ, P_Y) on generated samples, by cross-entropy of h(g(z)) against the mode of z (Eq. 4)."""
     inversion_loss: Literal["cross-entropy", "binary"] = "cross-entropy"
+    """``binary``: each mode's own cross-entropy, as the authors released it."""
     inversion_of: Literal["modes", "clusters"] = "modes"
     """What of generated samples h is to tell apart. In the plane micro-modes border on each other, and h is sure of one
     only off the data; images have room, and told by mode they are purer."""
@@ -129,13 +154,16 @@ class GanConfig(Section):
     reconstruction: Weight = 0.0
     """Weight of ‖ẑ − z‖²."""
     ema: Decay = 0.999
+    """Decay of the moving average of the generator's weights, from which samples are made; 0 is none."""
 
 
 class RivalConfig(Section):
     """What the rivals have beside the rest. A model takes those that its presets set; None is "has no such thing"."""
 
     optimiser: Literal["adam", "rmsprop"] = "adam"
+    """Of all the model's networks."""
     weight_decay: Weight = 0.0
+    """L2 penalty on the weights, in the optimiser."""
     decay: Fraction = 0.0
     """Share of the steps, the last ones, over which learning rates fall to nothing."""
     noise: Literal["normal", "uniform"] | None = None

@@ -18,9 +18,18 @@ def test_reads_lines(tmp_path: Path, heading: str) -> None:
     assert read_labels(tmp_path / "few.csv", ["a", "b", "c"]) == ["one", "two", None]
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+@pytest.mark.parametrize("heading", [True, False])
+def test_reads_what_spreadsheets_write(tmp_path: Path, mark: str, heading: bool) -> None:
+    lines = [["file", "class"]] * heading + [['"a,1;2,3.png"', "one"], ["b", "two"]]
+    (tmp_path / "few.csv").write_text("".join(f"{mark.join(line)}\n" for line in lines))
+    assert read_labels(tmp_path / "few.csv", ["a,1;2,3.png", "b"]) == ["one", "two"]
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
+        ("id;label\n0,a\n", "'0,a' has 1 columns: give two columns, id and label .* with semicolons between"),
         ("9,a\n8,a\n", r"id '9' matches no sample \(nor do 1 others\); ids look like 0, 1"),
         ("0,a\n0,b\n", "id '0' comes twice, as a and b"),
         ("0\n", "has 1 columns: give two columns"),

@@ -250,3 +250,11 @@ def test_numbers_where_training_rows_had_words(impute: columns.Impute) -> None:
     learned, _ = columns.learn(Table("t", {"g": np.array(["A", "B", "B"], object)}, ("0", "1", "2")), impute)
     x, notes = learned.encode(Table("new", {"g": np.array([1.0, 2.0])}, ("0", "1")))
     assert (x == 0.5).all() and "1, 2" in notes[0]
+
+
+def test_long_lists_of_columns_are_shortened() -> None:
+    rng = np.random.default_rng(0)
+    found = {f"x{i}": rng.random(9) for i in range(13)} | {"c": np.array(["a", "b", "c"] * 3, object), "k": np.ones(9)}
+    learned, notes = columns.learn(Table("t", found, tuple(map(str, range(9)))))
+    assert learned.summary() == "x0, x1, x2, x3, x4 and 8 more (13 numbers), c (3 words)"
+    assert notes[-1] == f"t: columns that are learned from: {learned.summary()}"

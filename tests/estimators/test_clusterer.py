@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from sklearn.preprocessing import StandardScaler
 
 from nemgan.errors import CheckpointError, NemganError
 from nemgan.estimators import NEMGANClusterer
+from nemgan.estimators.fitting import draw
 from nemgan.estimators.labels import encode
-from nemgan.estimators.layout import learn
+from nemgan.estimators.layout import Layout, learn
 
 Array = NDArray[Any]
 QUICK: dict[str, Any] = {"settings": {"gan.steps": 20}}
@@ -187,6 +189,37 @@ def test_without_generator() -> None:
             ask()
 
 
+def test_new_vectors_stay_within_the_range_of_those_given(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.exponential(1, 60) + 3, rng.random(60) > 0.7, rng.integers(2, 5, 60)], 1).astype(np.float32)
+    model = NEMGANClusterer(2, **QUICK).fit(x)
+    bounds = model._layout
+    made = Layout.from_model(replace(bounds, low=(), high=()), draw(model.model_, np.zeros(500, np.int64), 0))
+    assert (made < x.min(0)).any() and (made > x.max(0)).any()  # what the networks make does not
+    model.save(tmp_path / "model")
+    for each in (model, NEMGANClusterer.load(tmp_path / "model"), pickle.loads(pickle.dumps(model))):
+        new, _ = each.sample(500)
+        assert new.dtype == np.float32 and (new >= x.min(0)).all() and (new <= x.max(0)).all()
+
+
+def test_an_estimator_saved_without_ranges_is_read(fitted: NEMGANClusterer, tmp_path: Path) -> None:
+    config = fitted.save(tmp_path / "model") / "config.json"
+    text = json.loads(config.read_text())
+    text["format"] = 1
+    del text["layout"]["low"], text["layout"]["high"]
+    config.write_text(json.dumps(text))
+    old = NEMGANClusterer.load(tmp_path / "model")
+    assert old._layout.low == () and old.sample(5)[0].shape == (5, 2)
+    before = pickle.loads(pickle.dumps(fitted))
+    del before._layout.__dict__["low"], before._layout.__dict__["high"]
+    assert pickle.loads(pickle.dumps(before)).sample(5)[0].shape == (5, 2)
+
+
+def test_a_run_folder_is_told_from_a_saved_estimator(finished: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"is a run folder, no saved estimator: read it with nemgan\.load_run"):
+        NEMGANClusterer.load(finished)
+
+
 def test_save_load_and_pickle(fitted: NEMGANClusterer, tmp_path: Path) -> None:
     x, _ = blobs()
     fitted.save(tmp_path / "model")
@@ -215,7 +248,9 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "priors of another length": ({"n_clusters": 2, "priors": [1.0]}, np.eye(4), None, "1 masses but there are 2"),
     "priors of another word": ({"priors": "leanr"}, np.eye(4), None, "'learn', 'uniform'"),
     "unknown preset": ({"preset": "conected"}, np.eye(4), None, "did you mean 'connected'"),
-    "unknown setting": ({"settings": {"gan.stpes": 3}}, np.eye(4), None, "gan.stpes is not a setting"),
+    "unknown setting": ({"settings": {"gan.stpes": 3}}, np.eye(4), None, "did you mean 'gan.steps'"),
+    "no section": ({"settings": {"steps": 3}}, np.eye(4), None, "did you mean 'gan.steps'.*connect.steps"),
+    "setting of a run": ({"settings": {"seed": 3}}, np.eye(4), None, "'seed': give dotted keys of the model"),
     "unknown device": ({"device": "tpu"}, np.eye(4), None, "device"),
     "image_shape": ({"image_shape": (3, 3)}, np.eye(4), None, "9 pixels"),
     "five channels": ({}, np.ones((4, 8, 8, 5)), None, "C = 1 or 3"),

@@ -49,6 +49,7 @@ def test_strategies(strategy: Any, few: int) -> None:
     assert (x_all[:48] == x).all() and (y_all[:48] == y).all()
     assert x_all.dtype == x.dtype and y_all.dtype == y.dtype and x_all.shape == (40 + few, 2)
     assert (y_all[48:] == "few").all()
+    assert (x_all >= x.min(0)).all() and (x_all <= x.max(0)).all()
     again, _ = sampler.fit_resample(x, y)
     assert (again == x_all).all()
 

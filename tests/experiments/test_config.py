@@ -35,6 +35,7 @@ def test_overrides_lie_over_the_preset_and_the_preset_over_the_schema() -> None:
         ("sed=1", "did you mean 'seed'"),
         ("steps=5", "connect.steps"),
         ("gan.stps=5", "did you mean 'gan.steps'"),
+        ("gann.lr=1", "did you mean 'gan.lr'"),
         ("network=compact", "network.style"),
         ("zzz=1", "--print-config"),
         ("seed", "write key=value"),
@@ -60,6 +61,12 @@ def test_a_bad_override_is_refused_in_one_line(word: str, says: str) -> None:
     message = str(caught.value)
     assert says in message
     assert "\n" not in message and len(message) < 250
+
+
+def test_an_unknown_key_of_a_file_gets_its_closest_match_too() -> None:
+    for key, close in (("gan.stpes", "gan.steps"), ("sed", "seed")):
+        with pytest.raises(ConfigError, match=f"^{key} is not a setting of this release: did you mean '{close}'"):
+            build({key: 3})
 
 
 def test_a_key_given_twice_is_refused() -> None:

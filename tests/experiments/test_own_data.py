@@ -16,7 +16,7 @@ from nemgan.data import arrays, catalog, files, labels
 from nemgan.errors import ConfigError, DataError
 from nemgan.estimators.plan import settings_for
 from nemgan.experiments import run as running
-from nemgan.experiments.config import reading
+from nemgan.experiments.config import of_priors
 from nemgan.experiments.outputs import predict_run, sample_run
 from nemgan.experiments.prepare import prepare
 from nemgan.experiments.run import configure, evaluate_run, model_card, run
@@ -86,6 +86,14 @@ def test_own_data_are_read_once(table: Path, tiny: list[str], tmp_path: Path, mo
     words = [*tiny[1:], f"data={table}", "id_column=who", "label_column=kind", f"--out={tmp_path}"]
     done = CliRunner().invoke(app, ["train", *words, "--dry-run"])
     assert "72 for training, 18 held out" in done.stdout and len(calls) == 1
+    assert "age (1 number), town (3 words)\n" in done.stdout
+
+
+def test_a_column_of_classes_that_nothing_names_is_seen_to_be_learned_from(
+    table: Path, tiny: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    prepare(configure([*tiny[1:], f"data={table}", "id_column=who", "n_clusters=3"]))
+    assert "columns that are learned from: age (1 number), town (3 words), kind (3 words)" in "\n".join(caplog.messages)
 
 
 @pytest.mark.usefixtures("no_judge")
@@ -160,10 +168,19 @@ def test_settings_that_are_not_allowed(tiny: list[str], word: str, why: str) -> 
         configure([*tiny, word])
 
 
-def test_words_on_reading_alone() -> None:
-    assert reading(["impute=mean", "skip_bad=true"]).impute == "mean"
-    with pytest.raises(ConfigError, match="seed= says nothing about how data are read"):
-        reading(["seed=1"])
+def test_words_of_priors() -> None:
+    told = of_priors(["impute=mean", "skip_bad=true", "n_clusters=3", "threads=1"])
+    assert told.reading.impute == "mean" and (told.n_clusters, told.threads, told.seed) == (3, 1, 0)
+    for word, why in (
+        ("labels=few.csv", "write --labels few.csv"),
+        ("restarts=5", "write --restarts 5"),
+        ("n_cluster=3", "did you mean 'n_clusters'"),
+        ("gan.steps=5", "no setting of nemgan priors: it takes impute"),
+        ("n_clusters=1", "greater than or equal to 2"),
+        ("photos", "write key=value"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            of_priors([word])
 
 
 def pictures(folder: Path, n: int = 12) -> Path:

@@ -98,6 +98,13 @@ class Columns:
     def width(self) -> int:
         return sum(column.width for column in self.columns)
 
+    def summary(self) -> str:
+        """The columns that are used, and as what: ``alcohol, ash and 11 more (13 numbers), colour (3 words)``."""
+        numeric = [column.name for column in self.columns if column.kind == "number"]
+        worded = [f"{column.name} ({len(column.words)} words)" for column in self.columns if column.kind == "words"]
+        parts = [f"{listed(numeric)} ({len(numeric)} number{'s' * (len(numeric) > 1)})"] if numeric else []
+        return ", ".join(parts + ([listed(worded)] if worded else []))
+
     def encode(self, table: Table) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """The rows of ``table`` as vectors ``(N, width)``, and remarks on what was not known.
 
@@ -151,7 +158,7 @@ class Columns:
 
 
 def learn(table: Table, impute: Impute = "none") -> tuple[Columns, tuple[str, ...]]:
-    """The columns of ``table`` (training rows alone), and remarks on those left out.
+    """The columns of ``table`` (training rows alone), and remarks on them.
 
     Columns whose values are all numbers are numbers, others words. A missing word is imputed by the most frequent one.
 
@@ -172,10 +179,11 @@ def learn(table: Table, impute: Impute = "none") -> tuple[Columns, tuple[str, ..
     copies = [f"{c.name} (as {c.of})" for c in found if c.kind == "copy"]
     if len(constant) == len(found):
         raise DataError(f"{table.name}: no column varies: give data that do")
+    columns = Columns(tuple(found))
     notes = [f"{table.name}: constant columns are left out: {listed(constant)}"] if constant else []
     notes += [f"{table.name}: columns equal to another are left out: {listed(copies)}"] if copies else []
     notes += [f"{table.name}: {note}" for note in map(_mixed, found) if note]
-    return Columns(tuple(found)), tuple(notes)
+    return columns, (*notes, f"{table.name}: columns that are learned from: {columns.summary()}")
 
 
 def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemgan.data.dataset import UNLABELLED
+from nemgan.data.tables import separator
 from nemgan.errors import DataError
 
 _HEADINGS = frozenset(("id", "file", "filename", "file name", "name", "path", "image", "row", "sample", "index", ""))
@@ -20,14 +22,17 @@ _HEADINGS = frozenset(("id", "file", "filename", "file name", "name", "path", "i
 def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
     """Label of each sample named in ``ids``, None where ``path``, a CSV of ``id,label`` lines, has none for it.
 
-    A first line that says ``id``, ``file``, ``row`` or the like is a heading.
+    A first line that says ``id``, ``file``, ``row`` or the like is a heading. Semicolons and tabs separate as well.
 
     Raises:
         DataError: an unreadable file, a line of another form, an id that matches no sample or several, or one twice.
     """
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            lines = [[cell.strip() for cell in line] for line in csv.reader(file) if any(map(str.strip, line))]
+            text = file.read()
+        mark = separator(path, next((line for line in text.splitlines() if line.strip()), ""))
+        read = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+        lines = [[cell.strip() for cell in line] for line in read if any(map(str.strip, line))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"cannot read {path} ({why}): give a CSV of id,label lines") from None
@@ -37,7 +42,11 @@ def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
     found: list[str | None] = [None] * len(ids)
     for line in lines:
         if len(line) != 2:
-            raise DataError(f"{path}: {','.join(line)!r} has {len(line)} columns: give two columns, id,label")
+            between = {",": "commas", ";": "semicolons", "\t": "tabs"}[mark]
+            raise DataError(
+                f"{path}: {mark.join(line)!r} has {len(line)} columns: give two columns, id and label (by its "
+                f"first line the file is read with {between} between columns; commas, semicolons and tabs will do)"
+            )
         if not line[1]:
             raise DataError(f"{path}: id {line[0]!r} has no label: write one, or remove the line")
     strange = [name for name, _ in lines if name not in place]

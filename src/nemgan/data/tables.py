@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -104,13 +105,22 @@ def words(values: Array) -> Array:
     return np.array([None if v != v else str(int(v)) if v.is_integer() else repr(v) for v in values.tolist()], object)
 
 
+def separator(path: Path, first: str) -> str:
+    """What stands between the values of a file, by its ``first`` line: a tab in .tsv, else most of , ; and tab.
+
+    What is in quotes does not count.
+    """
+    bare = re.sub(r'"[^"]*"', "", first)
+    return "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=bare.count)
+
+
 def _text(path: Path) -> dict[str, Array]:
-    """Columns of a CSV or TSV with a heading; separated by tabs, or by what the heading has most of , ; and tab."""
+    """Columns of a CSV or TSV with a heading."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             first = file.readline()
             file.seek(0)
-            mark = "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=first.count)
+            mark = separator(path, first)
             lines = csv.reader(file, delimiter=mark, strict=True)
             header = [name.strip() for name in next(lines, [])]
             if header and header[0] and _no_names(header):

@@ -36,6 +36,7 @@ class Layout:
         dtype: name of the samples' type.
         white: pixel value of full intensity; 0 is black.
         offset, scale: mean and standard deviation of each column of vectors.
+        low, high: range of each; empty where it was not kept, as in estimators saved before.
     """
 
     shape: tuple[int, ...]
@@ -45,6 +46,8 @@ class Layout:
     white: float = 1.0
     offset: tuple[float, ...] = ()
     scale: tuple[float, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
 
     @property
     def images(self) -> bool:
@@ -102,10 +105,14 @@ class Layout:
         return np.ascontiguousarray(np.pad(x, ((0, 0), (0, 0), top, left), mode="edge"))
 
     def from_model(self, x: Array) -> Array:
-        """The owner's samples of the model's ``x``: uint8 images, or vectors that are still standardised."""
+        """The owner's samples of the model's ``x``: uint8 images, or vectors that are still standardised.
+
+        Each column of vectors stays within the range that was seen.
+        """
         kind = np.dtype(self.dtype)
         if not self.images:
             x = x.astype(np.float64) * self.scale + self.offset
+            x = np.clip(x, self.low, self.high) if self.low else x
         else:
             height, width = self.shape[1:] if self.axis == "first" else self.shape[:2]
             top, left = self._margins(height)[0], self._margins(width)[0]
@@ -148,7 +155,8 @@ def learn(x: Array, image_shape: Sequence[int] | None) -> Layout:
     dtype = x.dtype.name if x.dtype.kind in "fiub" else "float64"
     if x.ndim == 2 and image_shape is None:
         offset, scale = spread(x)
-        return Layout(x.shape[1:], "none", False, dtype, 1.0, tuple(offset.tolist()), tuple(scale.tolist()))
+        columns = (offset, scale, x.min(0).astype(np.float64), x.max(0).astype(np.float64))
+        return Layout(x.shape[1:], "none", False, dtype, 1.0, *(tuple(each.tolist()) for each in columns))
     flat = x.ndim == 2
     shape = tuple(x.shape[1:]) if not flat else _image_shape(image_shape, x.shape[1])
     if image_shape is not None and tuple(image_shape) != shape:

@@ -7,7 +7,7 @@ from math import log
 from typing import Any
 
 from nemgan.errors import ConfigError
-from nemgan.experiments.config import Config, build, flat
+from nemgan.experiments.config import Config, build, flat, keys, unknown_key
 from nemgan.merging import FEW
 from nemgan.models import catalog
 
@@ -41,9 +41,13 @@ def settings_for(
     defaults = catalog.restarted(catalog.entry(MODEL).defaults(preset, shape, n_clusters), shape, n)
     given = dict(overrides or {})
     steps = _steps(build(defaults))
+    every = keys()
+    usable = [key for key in every if key.partition(".")[0] in SECTIONS]
     for key in given:
-        if "." not in key or key.partition(".")[0] not in SECTIONS:
+        if key in every and key not in usable:
             raise ConfigError(f"settings has {key!r}: give dotted keys of the model such as 'gan.steps'")
+        if key not in usable:
+            raise unknown_key(str(key), usable)
     connected = "connect.steps" in steps or "contrast.steps" in steps
     if connected:  # the published presets are used as published
         for key, value in steps.items():

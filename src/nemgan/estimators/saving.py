@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from nemgan.experiments.config import Config
     from nemgan.models.base import Model
 
-FORMAT = 1
+FORMAT, OLD = 2, 1
+"""Format 1 lacks the range of each column."""
 CONFIG = "config.json"
 _ARRAYS = ("labels_", "margins_", "priors_", "priors_interval_", "_order")
 
@@ -92,7 +93,7 @@ def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
     """The estimator in ``folder``.
 
     Raises:
-        CheckpointError: not such a folder, or damaged.
+        CheckpointError: not such a folder (that of a run, say), or damaged.
     """
     from pydantic import ValidationError
 
@@ -102,11 +103,13 @@ def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
     path = folder / CONFIG
     try:
         content = decode(path.read_bytes())
-        if content["format"] != FORMAT:
+        if "format" not in content and {"model", "data", "preset"} <= content.keys():
+            raise CheckpointError(f"{folder} is a run folder, no saved estimator: read it with nemgan.load_run")
+        if content["format"] not in (FORMAT, OLD):
             raise CheckpointError(f"{path} has format {content['format']!r}: use nemgan {content['nemgan']} to read it")
         estimator = kind(**content["parameters"])
         layout = content["layout"]
-        for name in ("shape", "offset", "scale"):
+        for name in ("shape", "offset", "scale", *(("low", "high") if content["format"] == FORMAT else ())):
             layout[name] = tuple(layout[name])
         state: dict[str, Any] = {
             "_layout": Layout(**layout),

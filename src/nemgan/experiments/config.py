@@ -7,7 +7,7 @@ data at hand; overrides are laid over it, and the whole is checked before anythi
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -25,18 +25,26 @@ class TrainConfig(Section):
     """What the loop does beside the updates."""
 
     checkpoint_every: Count = 500
+    """Steps between checkpoints; stages begin and end with one in any case."""
     log_every: Count = 50
+    """Steps between lines of ``metrics.jsonl``."""
     sample_every: Count = 500
+    """Steps between pictures of generated samples."""
     evaluate_every: Count = 250
+    """Steps between scores on the held-out samples, which training does not see."""
 
 
 class Config(ModelSettings):
     """One run, complete."""
 
     model: str = "nemgan"
+    """A name of ``nemgan models``."""
     data: str = "digits-demo"
+    """A name of ``nemgan data``, or a path."""
     preset: str = "connected"
+    """What gives every default for the model and the data; by default the model's own first choice."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Of weights, batches, held-out samples and disclosed labels."""
     labels: float | str = 0.0
     """Labels disclosed: a share of the data's own (a seeded random draw), or a CSV of id,class lines; 0 is the
     zero-label track, which reads no such file."""
@@ -53,6 +61,7 @@ class Config(ModelSettings):
     n_clusters: Batch | None = None
     """Number of clusters M; by default the data's number of classes."""
     device: str = "auto"
+    """``auto`` (the fastest there is), ``cpu``, ``mps``, ``cuda`` or ``cuda:1``."""
     threads: Count | None = None
     """CPU threads; the process's default where not given. Part of what makes a run repeatable."""
     train: TrainConfig = TrainConfig()
@@ -123,7 +132,7 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
         if not equals or not key:
             raise ConfigError(f"cannot read {word!r}: write key=value, for example seed=3 or data=path/to/folder")
         if key not in known:
-            raise _unknown_key(key, known)
+            raise unknown_key(key, known)
         if key in found:
             raise ConfigError(f"{key} is given twice: keep one")
         try:
@@ -135,18 +144,25 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-def reading(words: Iterable[str]) -> Reading:
-    """What readers of data are told, of ``key=value`` words.
+_OF_PRIORS = (*(field.name for field in fields(Reading)), "n_clusters", "seed", "threads")
+_OPTIONS_OF_PRIORS = ("labels", "unlabelled", "restarts")
+
+
+def of_priors(words: Iterable[str]) -> Config:
+    """What ``nemgan priors`` is told by ``key=value`` words; what they name is in ``model_fields_set``.
 
     Raises:
         ConfigError: another key, or a value that is not allowed.
     """
-    found = parse_overrides(words)
-    known = [field.name for field in fields(Reading)]
-    strange = next((key for key in found if key not in known), None)
-    if strange is not None:
-        raise ConfigError(f"{strange}= says nothing about how data are read: only {', '.join(known)} do")
-    return build(found).reading
+    words = list(words)
+    for key, equals, value in (word.partition("=") for word in words):
+        if equals and key in _OPTIONS_OF_PRIORS:
+            raise ConfigError(f"{key}= is an option of nemgan priors: write --{key} {value or '…'}")
+        if equals and key and key not in _OF_PRIORS:
+            best = max(_OF_PRIORS, key=lambda name: _likeness(key, name))
+            close = f"did you mean {best!r}? " if _likeness(key, best) >= 0.6 else ""
+            raise ConfigError(f"{key}= is no setting of nemgan priors: {close}it takes {', '.join(_OF_PRIORS)}")
+    return build(parse_overrides(words))
 
 
 def build(overrides: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> Config:
@@ -195,14 +211,21 @@ def _likeness(name: str, other: str) -> float:
     return SequenceMatcher(None, name.lower(), other.lower()).ratio()
 
 
-def _unknown_key(key: str, known: list[str]) -> ConfigError:
-    """The error for an unknown key: its closest matches, by the whole name or by its last part."""
+def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
+    """The error for a key that is none of those ``known``."""
+    return ConfigError(f"unknown setting {key!r}: {_closest(key, known)}")
+
+
+def _closest(key: str, known: Sequence[str]) -> str:
+    """What to say of an unknown key: its closest matches, by the whole name or by its last part."""
     last = key.rpartition(".")[2]
-    score = {name: max(_likeness(key, name), _likeness(last, name.rpartition(".")[2]) - 0.05) for name in known}
-    close = [name for name in sorted(known, key=lambda name: -score[name]) if score[name] >= 0.6][:8]
+    whole = {name: _likeness(key, name) for name in known}
+    score = {name: max(whole[name], _likeness(last, name.rpartition(".")[2]) - 0.05) for name in known}
+    order = sorted(known, key=lambda name: -score[name] - whole[name] / 10)
+    close = [name for name in order if score[name] >= 0.6][:8]
     hint = f"did you mean {close[0]!r}? " if close else ""
     others = f"close: {', '.join(close[1:])}; " if close[1:] else ""
-    return ConfigError(f"unknown setting {key!r}: {hint}({others}all of them: nemgan train --print-config)")
+    return f"{hint}({others}all of them: nemgan train --print-config)"
 
 
 def _words(key: str) -> list[str]:
@@ -235,7 +258,7 @@ def one_line(error: ValidationError) -> str:
     if not key:
         return why[:1].lower() + why[1:]
     if first["type"] == "extra_forbidden":
-        return f"{key} is not a setting of this release"
+        return f"{key} is not a setting of this release: {_closest(key, known)}"
     words = _words(key)
     if words and isinstance(given, str):
         best = max(words, key=lambda word: _likeness(given, word))
