@@ -62,7 +62,7 @@ def diagnose(result: Result, settled: float | None = None, steps: int | None = N
         text = (
             "The data have no labels, so how many samples are in the right cluster, and whether the clusters are the "
             "kinds you mean, cannot be measured: what is said here follows from the samples alone. Look at the "
-            "pictures and compare a few seeds. A split that changes with the seed is not in the data."
+            "pictures and compare a few seeds (nemgan compare). A split that changes with the seed is not in the data."
         )
         found.append(Finding("note", "No labels", text))
     order = {"look": 0, "note": 1, "good": 2}

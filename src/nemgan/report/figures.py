@@ -73,7 +73,7 @@ def certainty(result: Result) -> str:
     return (
         f"How sure: different partitions of the data agree on {percent(result.agreement)} of the samples; below "
         f"{percent(LOW_AGREEMENT)} another answer would be nearly as good. It does not tell a stable wrong answer "
-        "from a right one: compare two seeds."
+        "from a right one: train another seed and ask nemgan compare RUN RUN."
     )
 
 
