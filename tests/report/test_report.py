@@ -137,7 +137,7 @@ def test_masses_are_said_to_be_of_the_training_samples(make_run: MakeRun) -> Non
 def test_how_sure_has_one_name_and_says_what_it_does_not_tell(make_run: MakeRun) -> None:
     found = page(make_run(agreement=0.97))
     said = "How sure: different partitions of the data agree on 97.0 % of the samples; below 90 % another answer"
-    assert said in found.text and "compare two seeds" in found.text and "How sure (agreement) 97.0 %" in found.text
+    assert said in found.text and "nemgan compare RUN RUN" in found.text and "How sure (agreement) 97.0 %" in found.text
     assert found.text.index(said) < found.text.index("Key figures")
     assert "How sure" not in page(make_run()).text
 
