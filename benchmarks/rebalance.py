@@ -8,7 +8,7 @@ trains a logistic regression and a random forest, both with scikit-learn's defau
 pixels in [0, 1]. Balanced accuracy and recall of the rare class are measured on test samples of the same mix
 ("natural") and on as many of each class ("balanced"). SMOTE works on the same numbers, pixels for images; CTGAN on the
 table alone, one model for the rare class, 100 epochs. Records: benchmarks/results/rebalance.jsonl. Needs the extra
-``imbalanced``; CTGAN is left out where the package ``ctgan`` is not installed (no extra: it asks for an old pandas).
+``imbalanced``; CTGAN is left out where the package ``ctgan`` is not installed (no extra: many packages for one column).
 """
 
 from __future__ import annotations
