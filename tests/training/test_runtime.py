@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -35,7 +36,9 @@ def test_devices(monkeypatch):
 
 def test_versions_are_json():
     found = versions("cpu")
-    assert set(found) == {"python", "nemgan", "torch", "numpy", "scikit-learn", "platform", "device", "threads"}
+    keys = "python nemgan torch numpy scikit-learn platform processor device threads"
+    assert set(found) == set(keys.split())
+    assert re.fullmatch(r"\S.*, [A-Z0-9 ]+", found["processor"])
     assert decode(encode(found)) == found
 
 

@@ -9,6 +9,8 @@ import os
 import platform
 import signal
 import threading
+from contextlib import suppress
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -65,9 +67,21 @@ def versions(device: str = "auto") -> dict[str, Any]:
         "numpy": version("numpy"),
         "scikit-learn": version("scikit-learn"),
         "platform": platform.platform(),
+        "processor": _processor(),
         "device": str(pick_device(device)),
         "threads": torch.get_num_threads(),
     }
+
+
+def _processor() -> str:
+    """The CPU's name and which of its instructions torch uses; another one rounds otherwise, and so ends otherwise."""
+    import torch
+
+    name = platform.processor()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), name)
+    return f"{name or platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
 class Stopped(NemganError):
