@@ -14,6 +14,7 @@ from nemgan.cli import app
 from nemgan.errors import CheckpointError, ConfigError
 from nemgan.experiments import agreement
 from nemgan.experiments.agreement import compare_runs
+from nemgan.experiments.outputs import predict_run
 from nemgan.experiments.run import configure, run
 
 X = np.zeros((10, 1, 8, 8), np.uint8)
@@ -94,4 +95,20 @@ def test_two_seeds_from_the_command_line(tiny_settings: tuple[str, ...], tmp_pat
     assert found["n"] == 90 and len(found["clusters"]) == 3 and 0 < found["stable"] <= 1
     with pytest.raises(CheckpointError):
         compare_runs([folders[0], tmp_path])
+    twins = compare_runs([folders[0], folders[1], folders[0].parent / "." / folders[0].name])
+    assert twins.runs == tuple(map(str, [folders[0], folders[1], folders[0]])) and twins.alike()
     assert CliRunner().invoke(app, [*asked[:3], "--out", str(out)]).exit_code == 2  # nothing is overwritten
+
+
+def test_each_run_reads_a_table_in_its_own_way(tiny_settings: tuple[str, ...], tmp_path: Path) -> None:
+    """Words are numbered by each run's own training rows, so what one has numbered another cannot read."""
+    rng = np.random.default_rng(0)
+    lines = [f"{30 * (i % 3) + rng.integers(9)},{['Graz', 'Linz', 'Wels'][i % 3]}" for i in range(90)]
+    (tmp_path / "people.csv").write_text("\n".join(["age,town", *lines]) + "\n")
+    usual = [word for word in tiny_settings[1:] if not word.startswith("gan.steps")]
+    words = [*usual, f"data={tmp_path / 'people.csv'}", "n_clusters=3", "gan.steps=0"]
+    folders = [run(configure([*words, f"seed={seed}"]), out=tmp_path / "runs", quiet=True) for seed in (0, 1)]
+    found = compare_runs(folders, tmp_path / "people.csv")
+    for folder, clusters, own in zip(folders, found.clusters, found.own, strict=True):
+        lines = csv.DictReader(predict_run(folder, tmp_path / "people.csv").splitlines())
+        assert own[clusters].tolist() == [int(line["cluster"]) for line in lines]

@@ -30,7 +30,7 @@ class Comparison:
     """What several runs make of the same samples.
 
     Attributes:
-        runs: their folders' names.
+        runs: their folders' names, or the folders as given where two have one name.
         ids: of the samples ``(N,)``.
         clusters: by each run ``(R, N)``, under the names that overlap most with the first run's.
         own: number that cluster k has in each run itself ``(R, M)``; −1 where the run has none that is called k.
@@ -99,28 +99,34 @@ def compare_runs(folders: Sequence[Path], source: Path | None = None, *, skip_ba
             raise ConfigError(
                 f"{folder} takes samples of shape {model.shape}, {first} of {shape}: give runs on one data set"
             )
-    parts = _samples(first, shape, source, skip_bad)
-    found = [np.concatenate([predict(model, x).argmax(1) for x, _ in parts]).astype(np.int64) for _, model in loaded]
+    found, ids = [], list[str]()
+    for folder, (_, model) in zip(folders, loaded, strict=True):  # each reads a table's columns in its own way
+        parts = _samples(first, folder, source, skip_bad)
+        found.append(np.concatenate([predict(model, x).argmax(1) for x, _ in parts]).astype(np.int64))
+        ids = []
+        for x, given in parts:
+            ids += map(str, range(len(ids), len(ids) + len(x)) if given is None else given)
     m = max(model.n_clusters for _, model in loaded)
     called = [names(each, found[0], m) for each in found]
     own = np.argsort(called, 1)
     own[own >= np.array([[model.n_clusters] for _, model in loaded])] = -1
-    ids: list[str] = []
-    for x, given in parts:
-        ids += map(str, range(len(ids), len(ids) + len(x)) if given is None else given)
     clusters = np.stack([name[each] for name, each in zip(called, found, strict=True)])
-    return Comparison(tuple(folder.resolve().name for folder in folders), tuple(ids), clusters, own)
+    short = [folder.resolve().name for folder in folders]
+    runs = short if len(set(short)) == len(short) else list(map(str, folders))
+    return Comparison(tuple(runs), tuple(ids), clusters, own)
 
 
-def _samples(run: Path, shape: tuple[int, ...], source: Path | None, skip_bad: bool) -> list[Part]:
-    """The samples at ``source`` as ``run`` takes them, or those it was given: training samples, then held-out ones."""
-    config, card = read_config(run), model_card(run)
+def _samples(first: Path, run: Path, source: Path | None, skip_bad: bool) -> list[Part]:
+    """The samples at ``source`` as ``run`` takes them, or those that ``first`` was given: training, then held out."""
+    config, card = read_config(first), model_card(run)
     if source is None:
         splits = load(config, card.table)
         return [(part.x, None if part.ids is None else part.ids.tolist()) for part in (splits.train, splits.test)]
-    found = find(source, shape, Reading(id_column=config.id_column, skip_bad=skip_bad), card.table, card.white)
-    for note in found.notes:
+    found = find(source, card.shape, Reading(id_column=config.id_column, skip_bad=skip_bad), card.table, card.white)
+    for note in found.notes if run == first else ():
         logging.getLogger("nemgan").warning("nemgan: note: %s", note)
-    if tuple(found.x.shape[1:]) != shape:
-        raise DataError(f"samples of {source} have shape {found.x.shape[1:]}, but the runs were trained on {shape}")
+    if tuple(found.x.shape[1:]) != card.shape:
+        raise DataError(
+            f"samples of {source} have shape {found.x.shape[1:]}, but the runs were trained on {card.shape}"
+        )
     return [(found.x, list(found.ids))]
