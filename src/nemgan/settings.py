@@ -74,7 +74,8 @@ class ConnectConfig(Section):
     steps: Steps = 400
     """Steps of learning the micro-modes, in each restart; 0 leaves all of these stages out."""
     restarts: Count = 1
-    """Times to learn and merge micro-modes from anew; the merge that costs least is kept."""
+    """Times to learn and merge micro-modes from anew; the merge that costs least is kept. Three for vectors, and for
+    fewer than 3,000 grey images of one's own of 16 pixels and more."""
     refresh: Count = 100
     """Steps between looking neighbours up anew, in h's features, not the raw samples; half that in refining."""
     raw_share: Fraction = 0.0
