@@ -90,7 +90,8 @@ def _masses(record: Mapping[str, Any]) -> dict[str, str]:
     learned, true = record["learned_prior"], record["true_masses"] or ()
     of_cluster = record.get("class_of_cluster")
     classes = [f"class {name}" if name.isdecimal() else name for name in record.get("class_names", ())]
-    names = [f"cluster {k}" for k in range(len(learned))]
+    named = dict(enumerate(classes)) if record["labels_used"] else {}  # by labels that training was given
+    names = [f"{named[k]} (cluster {k})" if k in named else f"cluster {k}" for k in range(len(learned))]
     if of_cluster is not None:  # by class, then the clusters that no class was left for
         cluster = {c: k for k, c in enumerate(of_cluster) if c >= 0}
         names = [f"{name} (cluster {cluster[c]})" if c in cluster else name for c, name in enumerate(classes)]

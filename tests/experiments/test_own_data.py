@@ -130,8 +130,8 @@ def test_few_labels_of_a_file(tiny: list[str], tmp_path: Path, monkeypatch: pyte
     found = prepare(configure([*tiny, f"labels={few}"]))
     assert found.card.labels_used == 12 and np.flatnonzero(found.train.y >= 0).tolist() == sorted(shown)
     assert (found.train.y[shown] == train.y[shown]).all() and (found.splits.train.y == train.y).all()
-    with pytest.raises(ConfigError, match="labels 3 classes, but n_clusters=4"):
-        prepare(configure([*tiny, f"labels={few}", "n_clusters=4"]))
+    with pytest.raises(ConfigError, match="labels 3 classes, but n_clusters=2"):
+        prepare(configure([*tiny, f"labels={few}", "n_clusters=2"]))
 
     def refuse(*_: Any) -> Any:
         raise AssertionError("the zero-label track read a file of labels")
@@ -143,6 +143,20 @@ def test_few_labels_of_a_file(tiny: list[str], tmp_path: Path, monkeypatch: pyte
     assert prepare(configure(tiny)).card == before and before.labels_used == 0
     with pytest.raises(AssertionError):
         prepare(configure([*tiny, f"labels={few}"]))
+
+
+def test_some_kinds_without_any_label(table: Path, tiny: list[str], tmp_path: Path) -> None:
+    """Clusters that were labelled have the names of their classes, others none."""
+    few = tmp_path / "few.csv"
+    few.write_text("p0,left\np3,left\np1,right\np4,right\n")
+    words = [*tiny[1:], f"data={table}", "id_column=who", "label_column=kind", f"labels={few}", "n_clusters=3"]
+    done = CliRunner().invoke(app, ["train", *words, "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    assert all(name in done.output for name in ("left (cluster 0): ", "right (cluster 1): ", " cluster 2: "))
+    page = next(tmp_path.glob("*/report.html")).read_text()
+    assert "Cluster 0 · class left" in page and "Cluster 2 · class" not in page
+    rows = list(csv.DictReader(predict_run(next(tmp_path.glob("0001*")), table).splitlines()))
+    assert {(row["cluster"], row["class"]) for row in rows} <= {("0", "left"), ("1", "right"), ("2", "")}
 
 
 def test_labels_of_a_column_are_hidden_in_the_zero_label_track(table: Path, tiny: list[str], tmp_path: Path) -> None:

@@ -94,6 +94,8 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
     """Cluster and probability of every sample at ``source`` as CSV: id, cluster, probability, the next likeliest
     cluster (second), how far its probability is behind (margin), and the probability of each cluster (p0 …).
 
+    A run that was given labels has named its clusters: their names come last (class), empty where none was labelled.
+
     Args:
         skip_bad: leave out pictures that cannot be read.
 
@@ -115,9 +117,13 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
     line = "%s,%d,%.6f,%d,%.6f" + ",%.6f" * m  # csv.writer would take a tenth of the network's time
     best = posterior.max(1).tolist()
     sure = (first.tolist(), best, second.tolist(), margin.tolist())
-    values = zip(map(quoted, ids), *sure, *posterior.T.tolist(), strict=True)
-    head = ",".join(["id", "cluster", "probability", "second", "margin", *(f"p{k}" for k in range(m))])
-    return "\n".join([head, *(line % each for each in values)]) + "\n"
+    columns = [list(map(quoted, ids)), *sure, *posterior.T.tolist()]
+    heads = ["id", "cluster", "probability", "second", "margin", *(f"p{k}" for k in range(m))]
+    if card.labels_used:
+        names = [*map(quoted, card.class_names), *[""] * m]
+        columns.append([names[k] for k in sure[0]])
+        heads, line = [*heads, "class"], line + ",%s"
+    return "\n".join([",".join(heads), *(line % each for each in zip(*columns, strict=True))]) + "\n"
 
 
 def quoted(name: str) -> str:

@@ -166,12 +166,11 @@ def _count(config: Config, train: Dataset) -> int:
             f"connect.micro_modes={config.connect.micro_modes} and connect.neighbours={config.connect.neighbours} ask "
             f"for more than the {len(train)} training samples: lower them or give more data"
         )
-    if config.few is not None and n != train.n_classes:
+    if config.few is not None and n < train.n_classes:
         raise ConfigError(
-            f"{config.labels} labels {train.n_classes} classes, but n_clusters={n}: label at least one sample of each "
-            "cluster, or drop n_clusters"
+            f"{config.labels} labels {train.n_classes} classes, but n_clusters={n}: raise n_clusters, or drop it"
         )
-    if config.labels and n != train.n_classes:
+    if config.few is None and config.labels and n != train.n_classes:
         raise ConfigError(
             f"labels={show(config.labels)} needs one cluster a class, but n_clusters={n} and data {train.name!r} has "
             f"{train.n_classes} classes: drop n_clusters or use labels=0"

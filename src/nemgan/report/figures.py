@@ -39,6 +39,8 @@ class Cluster:
 def clusters(result: Result) -> list[Cluster]:
     """Found clusters, heaviest first."""
     names: list[str | None] = [None] * result.n_clusters
+    if result.labels_used:  # training was told the names of these
+        names[: len(result.class_names)] = [f"class {name}" for name in result.class_names]
     for k, c in enumerate(result.class_of_cluster or ()):
         names[k] = f"class {result.class_names[c]}" if c >= 0 else NO_CLASS
     nothing = (None,) * result.n_clusters
