@@ -43,6 +43,12 @@ def test_pixels_are_clustered_and_the_record_is_readable(
     assert "1 of 1 cells are done" in capsys.readouterr().out and len(path.read_text().splitlines()) == 1
 
 
+def test_features_are_those_of_a_run_of_ours(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(script, "CLUSTERS_ONLY", (*script.CLUSTERS_ONLY, "connect.steps=20", "connect.refine_steps=5"))
+    record = script.measure(Cell(script.FEATURES, "digits-demo", 0))
+    assert record["labels_used"] == 0 and record["acc"] > 0.5
+
+
 def test_controls_get_the_labels_of_our_runs(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(script, "SHARE", 0.2)
     monkeypatch.setattr(script, "STEPS", 60)

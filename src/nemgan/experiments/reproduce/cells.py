@@ -28,6 +28,7 @@ BASELINES = {
     "kmeans-pixels": "K-means on pixels",
     "umap-gmm": "UMAP + GMM",
     "umap-kmeans": "UMAP + K-means",
+    "kmeans-features": "K-means on h's features",
     "supervised": "supervised, same labels",
     "label-count": "labels counted",
 }
