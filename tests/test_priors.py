@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from nemgan.cli import app
 from nemgan.errors import NemganError
+from nemgan.estimators import NEMGANClusterer
 from nemgan.priors import Prevalence, estimate_priors, read_labels
 
 
@@ -140,10 +141,19 @@ def test_refuses() -> None:
         ({"n_clusters": 2, "unlabelled": np.zeros((0, 2))}, "unlabelled has 0 samples"),
         ({"n_clusters": 2, "preset": "no"}, "preset"),
         ({"n_clusters": 2, "generate": True}, "generate has no meaning here"),
+        ({"n_cluster": 2}, "did you mean 'n_clusters'"),
     ]
     for more, words in cases:
         with pytest.raises(NemganError, match=words):
             estimate_priors(x, **more)
+
+
+def test_columns_in_another_order_are_refused_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
+    pandas = pytest.importorskip("pandas")
+    monkeypatch.setattr(NEMGANClusterer, "fit", lambda *_: pytest.fail("it was trained"))
+    table = pandas.DataFrame(blobs((20, 20))[0], columns=["a", "b"])
+    with pytest.raises(NemganError, match="in another order"):
+        estimate_priors(table, n_clusters=2, unlabelled=table[["b", "a"]])
 
 
 def test_command(tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ def test_with_labels_scores_are_printed(capsys: pytest.CaptureFixture[str]) -> N
     scores |= {"class_names": ["cat", "dog"], "class_of_cluster": [1, 0]}
     print_summary({**RECORD, **scores})
     found = capsys.readouterr().out
-    assert "0.980   (held-out; NMI 0.900, ARI 0.910)" in found and "generated" not in found
+    assert "0.980   (held-out; NMI 0.900, ARI 0.910; mean recall of the classes " in found and "generated" not in found
     assert "masses true" in found
     print_summary({**RECORD, **scores, "mode_purity": 0.97})
     assert "(of generated samples 0.970)" in capsys.readouterr().out
@@ -86,3 +86,13 @@ def test_one_restart_agrees_with_none(
     found |= {"n_samples": 330, "n_labels": 0, "agreement": 0.97, "restarts": restarts, "confidence": confidence}
     print_shares(found)
     assert capsys.readouterr().out.rstrip().endswith(f"95 % intervals; {said}")
+
+
+def test_clusters_that_are_not_the_labelled_kinds_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    few = {"masses": [0.9, 0.1], "interval": [[0.7, 0.98], [0.02, 0.3]]}
+    other = {"masses": [0.2, 0.8], "interval": [[0.16, 0.24], [0.76, 0.84]]}
+    said = {"classes": ["a", "b"], "n_samples": 9, "n_labels": 4, "level": 0.95, "restarts": 1, "confidence": [1.0]}
+    print_shares({**said, "few_labels": few, "counting": few, "zero_labels": other})
+    assert "are not these kinds" in capsys.readouterr().out
+    print_shares({**said, "few_labels": few, "counting": few, "zero_labels": few})
+    assert "are not these kinds" not in capsys.readouterr().out

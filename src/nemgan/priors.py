@@ -31,7 +31,7 @@ from nemgan.data.columns import Columns
 from nemgan.data.files import Found, Reading, find
 from nemgan.data.labels import read_labels
 from nemgan.data.neighbours import project
-from nemgan.errors import ConfigError, DataError
+from nemgan.errors import ConfigError, DataError, unknown
 from nemgan.estimators.clusterer import NEMGANClusterer
 from nemgan.estimators.fitting import Question, ask
 from nemgan.estimators.labels import encode
@@ -136,6 +136,10 @@ def estimate_priors(
     """
     if "generate" in clusterer:
         raise ConfigError("generate has no meaning here, for masses are learned without the generator: leave it out")
+    usual = NEMGANClusterer().get_params()
+    for name in clusterer:
+        if name not in usual:
+            raise unknown("parameter of estimate_priors or NEMGANClusterer", name, {*usual, "n_clusters", "restarts"})
     _check(X, unlabelled, n_clusters, restarts, level, n_bootstrap)
     random_state = seed_of(random_state)
     n = len(X)  # type: ignore[arg-type]
@@ -194,6 +198,9 @@ def _check(X: Any, other: Any, n_clusters: Any, restarts: Any, level: float, n_b
     shapes = [np.shape(each)[1:] for each in (X, other)]
     if not len(other) or shapes[0] != shapes[1]:
         raise DataError(f"unlabelled has {len(other)} samples of shape {shapes[1]}, X has shape {shapes[0]}: match X")
+    names = [list(getattr(each, "columns", ())) for each in (X, other)]
+    if all(names) and names[0] != names[1]:
+        raise DataError("unlabelled has other columns than X, or in another order: give unlabelled[X.columns]")
 
 
 def _zero(
@@ -336,7 +343,7 @@ def priors_of(
     """
     found, classes = _read(source, how)
     x = np.asarray(found.x)
-    y = read_labels(labels, found.ids) if labels is not None else None
+    y = read_labels(labels, found.ids, how.id_column if how else "") if labels is not None else None
     target = None
     if unlabelled is not None:
         target = np.asarray(_read(unlabelled, how, x.shape[1:], found.columns, found.white)[0].x)

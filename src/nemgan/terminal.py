@@ -65,7 +65,8 @@ def print_summary(record: Mapping[str, Any]) -> None:
         return "-" if record.get(key) is None else f"{record[key]:.3f}"
 
     scores = {
-        "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')})",
+        "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')}; mean recall of the "
+        f"classes {number('macro_recall')})",
         "purity": number("purity"),
     }
     if record.get("mode_purity") is not None:
@@ -195,8 +196,17 @@ def print_shares(found: Mapping[str, Any]) -> None:
         f"\n{found['n_samples']} samples, {found['n_labels']} labels, {100 * found['level']:g} % intervals; "
         f"{_restarts(found)}"
     )
+    if len(ways) == 3 and not wide and _apart(found["few_labels"]["interval"], found["zero_labels"]["interval"]):
+        typer.echo(
+            "the clusters found without labels are not these kinds (the intervals exclude each other): go by the labels"
+        )
     if wide:
         typer.echo("there are more clusters than labelled classes: those of no labels are in order of size")
+
+
+def _apart(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> bool:
+    """Whether two intervals of a mass exclude each other, for any of the masses."""
+    return any(a[1] < b[0] or b[1] < a[0] for a, b in zip(one, other, strict=True))
 
 
 def _restarts(found: Mapping[str, Any]) -> str:

@@ -18,6 +18,13 @@ def test_reads_lines(tmp_path: Path, heading: str) -> None:
     assert read_labels(tmp_path / "few.csv", ["a", "b", "c"]) == ["one", "two", None]
 
 
+def test_the_column_of_ids_is_a_heading_too(tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("Patient,kind\na,one\n")
+    assert read_labels(tmp_path / "few.csv", ["a", "b"], "patient") == ["one", None]
+    with pytest.raises(DataError, match=r"'Patient' matches no sample.*a heading starts with"):
+        read_labels(tmp_path / "few.csv", ["a", "b"])
+
+
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 @pytest.mark.parametrize("heading", [True, False])
 def test_reads_what_spreadsheets_write(tmp_path: Path, mark: str, heading: bool) -> None:

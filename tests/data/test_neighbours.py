@@ -56,6 +56,15 @@ def test_flatten_standardises_vectors_and_survives_constant_columns():
     assert found[:, 0].std() == pytest.approx(1) and (found[:, 1] == 0).all()
 
 
+def test_a_column_of_words_is_no_farther_than_one_of_numbers():
+    """The mean squared distance of rows in a number is 2, and of rows with different words too, however rare these."""
+    rng = np.random.default_rng(0)
+    word = rng.choice(3, 1000, p=[0.9, 0.07, 0.03])
+    found = flatten(np.c_[rng.normal(0, 50, 1000), np.eye(3)[word]].astype(np.float32))
+    assert np.square(found[word == 0][0, 1:] - found[word == 2][0, 1:]).sum() == pytest.approx(2)
+    assert 2 * found[:, 0].var() == pytest.approx(2, rel=1e-3)
+
+
 def test_the_cosine_metric_does_not_see_brightness():
     bright = np.random.default_rng(0).integers(100, 250, (40, 1, 8, 8)).astype(np.uint8)
     bright[0] = 0  # of no direction

@@ -114,7 +114,9 @@ def test_missing_values_are_named_and_counted_or_imputed(tmp_path: Path, impute:
     with pytest.raises(DataError, match=r"missing in x \(1\), w \(2\).*impute="):
         columns.learn(table)[0].encode(table)
     learned, _ = columns.learn(table, impute)
-    rows = learned.decode(learned.encode(table)[0])
+    encoded, notes = learned.encode(table)
+    assert notes == (f"{table.name}: 3 missing values are imputed: x (1), w (2)",)
+    rows = learned.decode(encoded)
     assert rows["x"][4] == number and rows["w"].tolist() == ["a", "a", "b", "a", "a"]
     later = Table("later", {"x": np.array([np.nan]), "w": np.array([None])}, ("0",))
     assert learned.decode(learned.encode(later)[0])["w"] == ["a"]

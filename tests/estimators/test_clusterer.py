@@ -306,6 +306,9 @@ def test_images_on_another_scale_are_refused(fitted_on: str) -> None:
     found = NEMGANClusterer(2, generate=False, max_steps=3).fit(given)
     with pytest.raises(NemganError, match="same scale"):
         found.predict(other)
+    if fitted_on == "bytes":
+        with pytest.raises(NemganError, match="same scale"):
+            found.predict(x / 16)  # 0 … 16, as scikit-learn's digits
     found.predict(np.zeros_like(given))
 
 

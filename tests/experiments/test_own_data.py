@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from nemgan.errors import ConfigError, DataError
 from nemgan.estimators.plan import settings_for
 from nemgan.experiments import run as running
 from nemgan.experiments.config import of_priors
+from nemgan.experiments.export import export_run
 from nemgan.experiments.outputs import predict_run, sample_run
 from nemgan.experiments.prepare import prepare
 from nemgan.experiments.run import configure, evaluate_run, model_card, run
@@ -155,7 +157,10 @@ def test_some_kinds_without_any_label(table: Path, tiny: list[str], tmp_path: Pa
     assert all(name in done.output for name in ("left (cluster 0): ", "right (cluster 1): ", " cluster 2: "))
     page = next(tmp_path.glob("*/report.html")).read_text()
     assert "Cluster 0 · class left" in page and "Cluster 2 · class" not in page
-    rows = list(csv.DictReader(predict_run(next(tmp_path.glob("0001*")), table).splitlines()))
+    (folder,) = tmp_path.glob("0001*")
+    card = json.loads(export_run(folder)[-1].read_text())
+    assert card["classes"] == ["left", "right"] and [each["name"] for each in card["columns"]] == ["age", "town"]
+    rows = list(csv.DictReader(predict_run(folder, table).splitlines()))
     assert {(row["cluster"], row["class"]) for row in rows} <= {("0", "left"), ("1", "right"), ("2", "")}
 
 

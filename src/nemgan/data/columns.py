@@ -116,7 +116,7 @@ class Columns:
         used = [column for column in self.columns if column.width]
         absent = [column.name for column in used if column.name not in table.columns]
         if absent:
-            raise DataError(f"{table.name} lacks columns {listed(absent)}: give a table with the columns of the run's")
+            raise DataError(f"{table.name} lacks columns {listed(absent)}, which were learned from: add them")
         gaps = {c.name: int(_missing(table.columns[c.name]).sum()) for c in used if c.fill is None}
         gaps = {name: n for name, n in gaps.items() if n}
         if gaps:
@@ -126,6 +126,11 @@ class Columns:
                 "impute=median, mean or most_frequent"
             )
         parts, notes = [], []
+        filled = {c.name: int(_missing(table.columns[c.name]).sum()) for c in used if c.fill is not None}
+        filled = {name: n for name, n in filled.items() if n}
+        if filled:
+            where = listed([f"{name} ({n})" for name, n in filled.items()])
+            notes.append(f"{table.name}: {sum(filled.values())} missing values are imputed: {where}")
         for column in used:
             part, strange = column.encode(_filled(table.columns[column.name], column.fill), table.name)
             parts.append(part)

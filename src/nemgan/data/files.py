@@ -140,7 +140,7 @@ def load(
     shown: Array | None = None
     notes: tuple[str, ...] = ()
     if few is not None:
-        given = labels.read_labels(few, found.ids)
+        given = labels.read_labels(few, found.ids, how.id_column)
         if names and not set(names) & set(given):
             notes = (f"classes are those of {few}, not {', '.join(names[:5])}",)
             y, names = np.full(len(y), UNLABELLED), ()

@@ -19,10 +19,11 @@ from nemgan.errors import DataError
 _HEADINGS = frozenset(("id", "file", "filename", "file name", "name", "path", "image", "row", "sample", "index", ""))
 
 
-def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
+def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str | None]:
     """Label of each sample named in ``ids``, None where ``path``, a CSV of ``id,label`` lines, has none for it.
 
-    A first line that says ``id``, ``file``, ``row`` or the like is a heading. Semicolons and tabs separate as well.
+    A first line that says ``id``, ``file``, ``row`` or the like, or ``heading`` (a table's column of ids), is a
+    heading. Semicolons and tabs separate as well.
 
     Raises:
         DataError: an unreadable file, a line of another form, an id that matches no sample or several, or one twice.
@@ -37,7 +38,7 @@ def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
         why = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"cannot read {path} ({why}): give a CSV of id,label lines") from None
     place = {name: i for i, name in enumerate(ids)}
-    if lines and lines[0][0].lower() in _HEADINGS and lines[0][0] not in place:
+    if lines and lines[0][0].lower() in _HEADINGS | {heading.lower()} and lines[0][0] not in place:
         lines = lines[1:]
     found: list[str | None] = [None] * len(ids)
     for line in lines:
@@ -51,8 +52,9 @@ def read_labels(path: Path, ids: Sequence[str]) -> list[str | None]:
             raise DataError(f"{path}: id {line[0]!r} has no label: write one, or remove the line")
     strange = [name for name, _ in lines if name not in place]
     if strange:
+        first = " (a heading starts with id, file, row or the name of id_column)" if strange[0] == lines[0][0] else ""
         more = f" (nor do {len(strange) - 1} others)" if len(strange) > 1 else ""
-        raise DataError(f"{path}: id {strange[0]!r} matches no sample{more}; ids look like {', '.join(ids[:3])}")
+        raise DataError(f"{path}: id {strange[0]!r} matches no sample{more}; ids look like {', '.join(ids[:3])}{first}")
     for name, label in lines:
         before = found[place[name]]
         if before not in (None, label):

@@ -213,7 +213,7 @@ def _likeness(name: str, other: str) -> float:
 
 def unknown_key(key: str, known: Sequence[str]) -> ConfigError:
     """The error for a key that is none of those ``known``."""
-    return ConfigError(f"unknown setting {key!r}: {_closest(key, known)}")
+    return ConfigError(f"unknown setting {key!r}{_closest(key, known)}")
 
 
 def _closest(key: str, known: Sequence[str]) -> str:
@@ -223,7 +223,7 @@ def _closest(key: str, known: Sequence[str]) -> str:
     score = {name: max(whole[name], _likeness(last, name.rpartition(".")[2]) - 0.05) for name in known}
     order = sorted(known, key=lambda name: -score[name] - whole[name] / 10)
     close = [name for name in order if score[name] >= 0.6][:8]
-    hint = f"did you mean {close[0]!r}? " if close else ""
+    hint = f": did you mean {close[0]!r}? " if close else " "
     others = f"close: {', '.join(close[1:])}; " if close[1:] else ""
     return f"{hint}({others}all of them: nemgan train --print-config)"
 
@@ -258,7 +258,7 @@ def one_line(error: ValidationError) -> str:
     if not key:
         return why[:1].lower() + why[1:]
     if first["type"] == "extra_forbidden":
-        return f"{key} is not a setting of this release: {_closest(key, known)}"
+        return f"{key} is not a setting of this release{_closest(key, known)}"
     words = _words(key)
     if words and isinstance(given, str):
         best = max(words, key=lambda word: _likeness(given, word))

@@ -4,13 +4,14 @@
 ``generator``  z (n, dim)  →  samples: images in [0, 1], vectors in the data's own units
 ``export.json`` says how z is made: z = ν₂ with 1 added at one of the last K coordinates, the mode (Eq. 1); ν₂ is
 uniform in [−noise, noise]; ``modes`` gives each mode's mass and cluster. Where no generator was trained, there is none,
-and no latent: it is trained with it.
+and no latent: it is trained with it. ``columns`` says how rows of a run's table become vectors x, ``classes`` which
+classes the first clusters are, where labels were given.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from torch.nn import functional as F
 
 from nemgan.errors import ConfigError, MissingExtra, unknown
 from nemgan.experiments.folder import write_json
-from nemgan.experiments.run import load_run
+from nemgan.experiments.run import load_run, model_card
 from nemgan.tones import apply_curves
 
 if TYPE_CHECKING:
@@ -79,11 +80,20 @@ def export_run(run: Path, form: str = "torch-export", out: Path | None = None) -
     if form not in FORMATS:
         raise unknown("format", form, FORMATS)
     _, model = load_run(Path(run))
-    return export_model(model, Path(run) / "export" if out is None else Path(out), form)
+    card = model_card(Path(run))
+    about: dict[str, object] = {"columns": list(card.columns)} if card.columns else {}
+    if card.labels_used:
+        about["classes"] = list(card.class_names)
+    return export_model(model, Path(run) / "export" if out is None else Path(out), form, about)
 
 
-def export_model(model: Model, folder: Path, form: str = "torch-export") -> list[Path]:
+def export_model(
+    model: Model, folder: Path, form: str = "torch-export", about: Mapping[str, object] | None = None
+) -> list[Path]:
     """Write ``inverter`` and, where it was trained, ``generator`` of ``model`` and ``export.json`` into ``folder``.
+
+    Args:
+        about: more to say in ``export.json``.
 
     Raises:
         ConfigError: a model without these networks. MissingExtra: onnx is not installed.
@@ -133,6 +143,7 @@ def export_model(model: Model, folder: Path, form: str = "torch-export") -> list
             "input": str(kind).removeprefix("torch."),
             **how,
             "masses": found.masses().tolist(),
+            **(about or {}),
         },
     )
     return [*paths, card]
