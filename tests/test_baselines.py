@@ -13,6 +13,7 @@ import pytest
 
 from nemgan.data.catalog import load
 from nemgan.data.subsets import hide_labels
+from nemgan.evaluation.evaluate import embed
 from nemgan.experiments.reproduce.cells import Cell, read
 from nemgan.seeding import numpy_generator
 
@@ -45,8 +46,10 @@ def test_pixels_are_clustered_and_the_record_is_readable(
 
 def test_features_are_those_of_a_run_of_ours(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(script, "CLUSTERS_ONLY", (*script.CLUSTERS_ONLY, "connect.steps=20", "connect.refine_steps=5"))
+    seen = []
+    monkeypatch.setattr(script, "embed", lambda model, x: seen.append(type(model).__name__) or embed(model, x))
     record = script.measure(Cell(script.FEATURES, "digits-demo", 0))
-    assert record["labels_used"] == 0 and record["acc"] > 0.5
+    assert seen == ["NEMGAN", "NEMGAN"] and record["labels_used"] == 0 and record["acc"] > 0.5
 
 
 def test_controls_get_the_labels_of_our_runs(script: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,11 +31,19 @@ def test_without_labels_no_score_is_printed(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_with_labels_scores_are_printed(capsys: pytest.CaptureFixture[str]) -> None:
-    scores = {"acc": 0.98, "nmi": 0.9, "ari": 0.91, "purity": 0.98, "mode_purity": None, "true_masses": [0.6, 0.4]}
+    scores = {
+        "acc": 0.98,
+        "nmi": 0.9,
+        "ari": 0.91,
+        "purity": 0.98,
+        "mode_purity": None,
+        "true_masses": [0.6, 0.4],
+        "macro_recall": 0.97,
+    }
     scores |= {"class_names": ["cat", "dog"], "class_of_cluster": [1, 0]}
     print_summary({**RECORD, **scores})
     found = capsys.readouterr().out
-    assert "0.980   (held-out; NMI 0.900, ARI 0.910; mean recall of the classes " in found and "generated" not in found
+    assert "0.980   (held-out; NMI 0.900, ARI 0.910; macro recall 0.970)" in found and "generated" not in found
     assert "masses true" in found
     print_summary({**RECORD, **scores, "mode_purity": 0.97})
     assert "(of generated samples 0.970)" in capsys.readouterr().out
@@ -69,6 +77,18 @@ def test_masses_of_labelled_data_carry_the_names_of_classes(capsys: pytest.Captu
     assert line(capsys, "masses true", **unmatched) == "cat: .280, class 7: .720"
 
 
+def test_names_that_training_was_told_go_before_those_of_the_test_split(capsys: pytest.CaptureFixture[str]) -> None:
+    told = {
+        "learned_prior": [0.3, 0.6, 0.1],
+        "class_names": ["cat", "7"],
+        "n_clusters": 3,
+        "cluster_names": ["cat", "", ""],
+    }
+    assert line(capsys, "masses learned", **told) == "cluster 1: .600, cat (cluster 0): .300, cluster 2: .100"
+    matched = {**told, "class_of_cluster": [-1, 1, 0], "acc": 0.4}  # by class, then what is left
+    assert line(capsys, "masses learned", **matched) == "cluster 1: .600, cluster 2: .300, cat (cluster 0): .100"
+
+
 @pytest.mark.parametrize(
     ("restarts", "confidence", "said"),
     [
@@ -93,6 +113,6 @@ def test_clusters_that_are_not_the_labelled_kinds_are_told(capsys: pytest.Captur
     other = {"masses": [0.2, 0.8], "interval": [[0.16, 0.24], [0.76, 0.84]]}
     said = {"classes": ["a", "b"], "n_samples": 9, "n_labels": 4, "level": 0.95, "restarts": 1, "confidence": [1.0]}
     print_shares({**said, "few_labels": few, "counting": few, "zero_labels": other})
-    assert "are not these kinds" in capsys.readouterr().out
+    assert "may not be these kinds" in capsys.readouterr().out
     print_shares({**said, "few_labels": few, "counting": few, "zero_labels": few})
-    assert "are not these kinds" not in capsys.readouterr().out
+    assert "may not be these kinds" not in capsys.readouterr().out

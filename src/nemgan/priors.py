@@ -16,6 +16,7 @@ import numbers
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -136,10 +137,10 @@ def estimate_priors(
     """
     if "generate" in clusterer:
         raise ConfigError("generate has no meaning here, for masses are learned without the generator: leave it out")
-    usual = NEMGANClusterer().get_params()
+    usual = {*NEMGANClusterer().get_params(), *signature(estimate_priors).parameters} - {"generate", "clusterer"}
     for name in clusterer:
         if name not in usual:
-            raise unknown("parameter of estimate_priors or NEMGANClusterer", name, {*usual, "n_clusters", "restarts"})
+            raise unknown("parameter of estimate_priors", name, usual)
     _check(X, unlabelled, n_clusters, restarts, level, n_bootstrap)
     random_state = seed_of(random_state)
     n = len(X)  # type: ignore[arg-type]

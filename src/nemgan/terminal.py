@@ -65,8 +65,8 @@ def print_summary(record: Mapping[str, Any]) -> None:
         return "-" if record.get(key) is None else f"{record[key]:.3f}"
 
     scores = {
-        "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')}; mean recall of the "
-        f"classes {number('macro_recall')})",
+        "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')}; macro recall "
+        f"{number('macro_recall')})",
         "purity": number("purity"),
     }
     if record.get("mode_purity") is not None:
@@ -90,19 +90,29 @@ def _masses(record: Mapping[str, Any]) -> dict[str, str]:
     """Masses by name, largest first, and the true ones in the same order."""
     learned, true = record["learned_prior"], record["true_masses"] or ()
     of_cluster = record.get("class_of_cluster")
-    classes = [f"class {name}" if name.isdecimal() else name for name in record.get("class_names", ())]
-    named = dict(enumerate(classes)) if record["labels_used"] else {}  # by labels that training was given
-    names = [f"{named[k]} (cluster {k})" if k in named else f"cluster {k}" for k in range(len(learned))]
+    classes = [_class(name) for name in record.get("class_names", ())]
+    named = dict(enumerate(map(_class, record.get("cluster_names", ()))))  # by labels that training was given
+    names = [_both(named.get(k, ""), k) for k in range(len(learned))]
     if of_cluster is not None:  # by class, then the clusters that no class was left for
         cluster = {c: k for k, c in enumerate(of_cluster) if c >= 0}
-        names = [f"{name} (cluster {cluster[c]})" if c in cluster else name for c, name in enumerate(classes)]
-        names += [f"cluster {k}" for k, c in enumerate(of_cluster) if c < 0]
+        names = [
+            _both(named.get(cluster[c], name), cluster[c]) if c in cluster else name for c, name in enumerate(classes)
+        ]
+        names += [_both(named.get(k, ""), k) for k, c in enumerate(of_cluster) if c < 0]
     order = sorted(range(len(learned)), key=lambda i: -learned[i])
     found = {"masses learned" if record["prior"] == "learned" else "masses given": _named(learned, names, order)}
     if true:
         order = [i for i in order if i < len(true)] if of_cluster is not None else list(range(len(true)))
         found["masses true"] = _named(true, classes, order)
     return found
+
+
+def _class(name: str) -> str:
+    return f"class {name}" if name.isdecimal() else name
+
+
+def _both(name: str, cluster: int) -> str:
+    return f"{name} (cluster {cluster})" if name else f"cluster {cluster}"
 
 
 def _named(values: Sequence[float], names: Sequence[str], order: Iterable[int]) -> str:
@@ -198,7 +208,7 @@ def print_shares(found: Mapping[str, Any]) -> None:
     )
     if len(ways) == 3 and not wide and _apart(found["few_labels"]["interval"], found["zero_labels"]["interval"]):
         typer.echo(
-            "the clusters found without labels are not these kinds (the intervals exclude each other): go by the labels"
+            "the clusters found without labels may not be these kinds: their shares differ by more than the intervals"
         )
     if wide:
         typer.echo("there are more clusters than labelled classes: those of no labels are in order of size")

@@ -57,12 +57,14 @@ def test_flatten_standardises_vectors_and_survives_constant_columns():
 
 
 def test_a_column_of_words_is_no_farther_than_one_of_numbers():
-    """The mean squared distance of rows in a number is 2, and of rows with different words too, however rare these."""
+    """Squared: rows are 2 apart in a number on average, with different words 2 as well, of two words alone 1."""
     rng = np.random.default_rng(0)
     word = rng.choice(3, 1000, p=[0.9, 0.07, 0.03])
     found = flatten(np.c_[rng.normal(0, 50, 1000), np.eye(3)[word]].astype(np.float32))
     assert np.square(found[word == 0][0, 1:] - found[word == 2][0, 1:]).sum() == pytest.approx(2)
     assert 2 * found[:, 0].var() == pytest.approx(2, rel=1e-3)
+    two = flatten(np.c_[rng.normal(0, 50, 1000), word == 2].astype(np.float32))[:, 1]
+    assert np.ptp(two) == pytest.approx(1)
 
 
 def test_the_cosine_metric_does_not_see_brightness():

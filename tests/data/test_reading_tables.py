@@ -115,7 +115,7 @@ def test_missing_values_are_named_and_counted_or_imputed(tmp_path: Path, impute:
         columns.learn(table)[0].encode(table)
     learned, _ = columns.learn(table, impute)
     encoded, notes = learned.encode(table)
-    assert notes == (f"{table.name}: 3 missing values are imputed: x (1), w (2)",)
+    assert notes == (f"{table.name}: missing values are imputed in x (1), w (2)",)
     rows = learned.decode(encoded)
     assert rows["x"][4] == number and rows["w"].tolist() == ["a", "a", "b", "a", "a"]
     later = Table("later", {"x": np.array([np.nan]), "w": np.array([None])}, ("0",))

@@ -13,7 +13,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from sklearn.base import clone
-from sklearn.datasets import make_blobs
+from sklearn.datasets import load_digits, make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -308,7 +308,7 @@ def test_images_on_another_scale_are_refused(fitted_on: str) -> None:
         found.predict(other)
     if fitted_on == "bytes":
         with pytest.raises(NemganError, match="same scale"):
-            found.predict(x / 16)  # 0 … 16, as scikit-learn's digits
+            found.predict(load_digits().images)  # 0 … 16
     found.predict(np.zeros_like(given))
 
 

@@ -159,9 +159,25 @@ def test_some_kinds_without_any_label(table: Path, tiny: list[str], tmp_path: Pa
     assert "Cluster 0 · class left" in page and "Cluster 2 · class" not in page
     (folder,) = tmp_path.glob("0001*")
     card = json.loads(export_run(folder)[-1].read_text())
-    assert card["classes"] == ["left", "right"] and [each["name"] for each in card["columns"]] == ["age", "town"]
+    assert card["cluster_names"] == ["left", "right", ""] and [each["name"] for each in card["columns"]] == [
+        "age",
+        "town",
+    ]
     rows = list(csv.DictReader(predict_run(folder, table).splitlines()))
-    assert {(row["cluster"], row["class"]) for row in rows} <= {("0", "left"), ("1", "right"), ("2", "")}
+    assert all(row["class"] == ["left", "right", ""][int(row["cluster"])] for row in rows)
+    assert len({row["cluster"] for row in rows}) > 1
+    with pytest.raises(ConfigError, match="finds none without labels"):
+        prepare(configure([*words[len(tiny) - 1 :], "preset=paper"]))
+    masses = configure([*words[:-1], "prior=[.5,.3,.2]"])
+    assert prepare(masses).card.n_clusters == 3
+
+
+def test_classes_without_a_disclosed_label_name_no_cluster(tiny: list[str]) -> None:
+    card = prepare(configure([*tiny, "labels=0.01"])).card
+    disclosed = prepare(configure([*tiny, "labels=0.01"])).train
+    named = [name if (disclosed.y == c).any() else "" for c, name in enumerate(card.class_names)]
+    assert list(card.cluster_names) == named and "" in named and any(named)
+    assert prepare(configure(tiny)).card.cluster_names == ()
 
 
 def test_labels_of_a_column_are_hidden_in_the_zero_label_track(table: Path, tiny: list[str], tmp_path: Path) -> None:

@@ -149,6 +149,7 @@ def fitting(x: Array, strength: float = 1.0, mirror_limit: float = 1.4) -> Augme
         x = x[np.random.default_rng(0).permutation(len(x))]  # the first ones may be of one kind
         edge = np.concatenate([x[:500, ..., 0].ravel(), x[:500, ..., -1].ravel()])
         return Augmentation(strength, flip=mirror_ratio(x) <= mirror_limit, paper=bool(np.median(edge) > 8))
-    points = flatten(x[:5000])
+    points, scale = x[:5000], x[:5000].std(0)
+    points = np.asarray((points - points.mean(0)) / np.where(scale > 0, scale, 1), np.float32)  # as h is given them
     distance = float(np.median(nearest(points, 1)[1]))
     return Augmentation(strength, jitter=0.5 * distance / float(np.sqrt(points.shape[1])))

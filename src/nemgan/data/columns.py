@@ -130,7 +130,7 @@ class Columns:
         filled = {name: n for name, n in filled.items() if n}
         if filled:
             where = listed([f"{name} ({n})" for name, n in filled.items()])
-            notes.append(f"{table.name}: {sum(filled.values())} missing values are imputed: {where}")
+            notes.append(f"{table.name}: missing values are imputed in {where}")
         for column in used:
             part, strange = column.encode(_filled(table.columns[column.name], column.fill), table.name)
             parts.append(part)

@@ -38,8 +38,8 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str |
         why = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"cannot read {path} ({why}): give a CSV of id,label lines") from None
     place = {name: i for i, name in enumerate(ids)}
-    if lines and lines[0][0].lower() in _HEADINGS | {heading.lower()} and lines[0][0] not in place:
-        lines = lines[1:]
+    headed = bool(lines) and lines[0][0].lower() in _HEADINGS | {heading.lower()} and lines[0][0] not in place
+    lines = lines[headed:]
     found: list[str | None] = [None] * len(ids)
     for line in lines:
         if len(line) != 2:
@@ -52,7 +52,9 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str |
             raise DataError(f"{path}: id {line[0]!r} has no label: write one, or remove the line")
     strange = [name for name, _ in lines if name not in place]
     if strange:
-        first = " (a heading starts with id, file, row or the name of id_column)" if strange[0] == lines[0][0] else ""
+        first = ""
+        if strange[0] == lines[0][0] and not headed:
+            first = " (a heading starts with id, file, row or the name of id_column)"
         more = f" (nor do {len(strange) - 1} others)" if len(strange) > 1 else ""
         raise DataError(f"{path}: id {strange[0]!r} matches no sample{more}; ids look like {', '.join(ids[:3])}{first}")
     for name, label in lines:

@@ -30,8 +30,8 @@ def flatten(x: Array, dims: int = 64, metric: Metric = "euclidean") -> NDArray[n
     """Raw samples as points: images in [0, 1] on their ``dims`` principal components, vectors standardised.
 
     Of a vector, numbers that take two values alone (a word or not) are scaled to [0, 1] instead. Rows with different
-    words in a column are then as far apart as two rows are in one number on average; at unit variance a rare word would
-    be farther than all else, and each word a component of its own.
+    words in a column are then at most as far apart as two rows are in one number on average (squares: 2); at unit
+    variance a rare word would be farther than all else, and each word a component of its own.
 
     For the metric ``cosine`` they are of length 1 before they are projected: nearest is then what has the least angle,
     and how bright images are, or how much of them is ink, tells none apart.

@@ -128,9 +128,9 @@ class Layout:
 
     def _same_scale(self, x: Array) -> None:
         top = float(x.max(initial=0))
-        dark = DARK if self.white > DARK else 1
-        fractions = self.white > 1 and top <= dark and x.dtype.kind == "f" and bool((x != np.rint(x)).any())
-        if top > 2 * self.white or fractions:
+        fractions = self.white > 1 and top <= 1 and x.dtype.kind == "f" and bool((x != np.rint(x)).any())
+        tones = self.white > DARK and 1 < top <= DARK and x.dtype.kind == "f"  # 0 … 16, as scikit-learn's digits
+        if top > 2 * self.white or fractions or tones:
             raise DataError(
                 f"pixels go up to {top:g}, but where the estimator was fitted white is {self.white:g}: bring these to "
                 "the same scale"

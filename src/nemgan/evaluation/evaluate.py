@@ -160,6 +160,7 @@ def evaluate(
         n_generated=n_generated,
         n_clusters=n_clusters,
         class_names=tuple(test.class_names),
+        cluster_names=facts.cluster_names,
         class_of_cluster=tuple(of_cluster.tolist()) if of_cluster is not None else None,
         confusion=tuple(map(tuple, table.tolist())) if of_cluster is not None else None,
         cluster_masses=_floats(prior),

@@ -27,6 +27,7 @@ class Facts:
         seconds, steps: of training.
         seconds_to_acc_95: seconds from the start of the process until the held-out accuracy first reached .95.
         versions: of the software.
+        cluster_names: the class whose labels each cluster was given in training, "" where none of it was.
     """
 
     model: str
@@ -39,6 +40,7 @@ class Facts:
     steps: int
     seconds_to_acc_95: float | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    cluster_names: tuple[str, ...] = ()
 
 
 GENERATED = (
@@ -222,6 +224,8 @@ class Result:
     mode_returns: tuple[float | None, ...] | None = None
     """Share of each mode's generated samples that the model itself puts in that cluster; None if it drew none."""
     separation: Separation | None = None
+    cluster_names: tuple[str, ...] = ()
+    """The class whose labels each cluster was given in training, "" where none of it was; empty without labels."""
     doubtful: float | None = None
     """Share of test samples whose margin is below one half."""
     ambiguous: tuple[Ambiguous, ...] = ()

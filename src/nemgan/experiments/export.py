@@ -4,8 +4,8 @@
 ``generator``  z (n, dim)  →  samples: images in [0, 1], vectors in the data's own units
 ``export.json`` says how z is made: z = ν₂ with 1 added at one of the last K coordinates, the mode (Eq. 1); ν₂ is
 uniform in [−noise, noise]; ``modes`` gives each mode's mass and cluster. Where no generator was trained, there is none,
-and no latent: it is trained with it. ``columns`` says how rows of a run's table become vectors x, ``classes`` which
-classes the first clusters are, where labels were given.
+and no latent: it is trained with it. Of a run, ``columns`` says how rows of its table become vectors x, and
+``cluster_names`` which class each cluster is, where labels were given.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ def export_run(run: Path, form: str = "torch-export", out: Path | None = None) -
     _, model = load_run(Path(run))
     card = model_card(Path(run))
     about: dict[str, object] = {"columns": list(card.columns)} if card.columns else {}
-    if card.labels_used:
-        about["classes"] = list(card.class_names)
+    if any(card.cluster_names):
+        about["cluster_names"] = list(card.cluster_names)
     return export_model(model, Path(run) / "export" if out is None else Path(out), form, about)
 
 

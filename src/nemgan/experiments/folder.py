@@ -44,6 +44,7 @@ class Card:
         prior: masses given to the model ``(M,)``, or None where it learns them.
         labels_used: number of training labels disclosed.
         class_names: the data's classes.
+        cluster_names: the class whose labels each cluster was given, "" where none of it was; empty without labels.
         digest: of the training samples and the disclosed labels.
         columns: of a table, how its rows become vectors (``data.columns``), as JSON values.
         white: of pictures of more than 8 bits a pixel, if there are any.
@@ -57,6 +58,7 @@ class Card:
     digest: str = ""
     columns: tuple[Mapping[str, Any], ...] = field(default=())
     white: float | None = None
+    cluster_names: tuple[str, ...] = field(default=())
 
     @property
     def table(self) -> Columns | None:
@@ -188,6 +190,7 @@ def read_card(folder: Path, beside: Mapping[str, Any] | None = None) -> Card:
             digest=str(found["digest"]),
             columns=tuple(columns.to_json()),
             white=None if found.get("white") is None else float(found["white"]),
+            cluster_names=tuple(str(name) for name in found.get("cluster_names", ())),
         )
     except (ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{folder / MODEL} is damaged ({error}): restore it or start a new run") from None

@@ -119,8 +119,8 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
     sure = (first.tolist(), best, second.tolist(), margin.tolist())
     columns = [list(map(quoted, ids)), *sure, *posterior.T.tolist()]
     heads = ["id", "cluster", "probability", "second", "margin", *(f"p{k}" for k in range(m))]
-    if card.labels_used:
-        names = [*map(quoted, card.class_names), *[""] * m]
+    if any(card.cluster_names):
+        names = [quoted(name) for name in card.cluster_names]
         columns.append([names[k] for k in sure[0]])
         heads, line = [*heads, "class"], line + ",%s"
     return "\n".join([",".join(heads), *(line % each for each in zip(*columns, strict=True))]) + "\n"

@@ -138,6 +138,7 @@ def prepare(config: Config, known: Columns | None = None, splits: Splits | None 
     n_clusters = _count(config, train)
     prior = _prior(config, matched, n_clusters)
     labels_used = int((train.y >= 0).sum())
+    named = [name if (train.y == c).any() else "" for c, name in enumerate(train.class_names)]
     card = Card(
         shape=train.shape,
         n_clusters=n_clusters,
@@ -147,14 +148,16 @@ def prepare(config: Config, known: Columns | None = None, splits: Splits | None 
         digest=digest(train),
         columns=() if splits.columns is None else tuple(splits.columns.to_json()),
         white=splits.white,
+        cluster_names=tuple(named + [""] * (n_clusters - len(named))) if labels_used else (),
     )
     return Prepared(splits, train, card)
 
 
 def _count(config: Config, train: Dataset) -> int:
-    """Number of clusters: as configured, else one per mass of a given prior, else one per class."""
+    """Number of clusters: as configured, else one a class or, beside a file of few labels, one a given mass."""
     given = config.prior if isinstance(config.prior, tuple) else None
-    n = config.n_clusters or train.n_classes or (len(given) if given else 0)
+    masses = len(given) if given else 0
+    n = config.n_clusters or (masses if config.few is not None else 0) or train.n_classes or masses
     if n < 2:
         raise ConfigError(
             f"data {train.name!r} does not say how many clusters it has: give n_clusters=2 or more, or a prior"
@@ -169,6 +172,11 @@ def _count(config: Config, train: Dataset) -> int:
     if config.few is not None and n < train.n_classes:
         raise ConfigError(
             f"{config.labels} labels {train.n_classes} classes, but n_clusters={n}: raise n_clusters, or drop it"
+        )
+    if config.few is not None and n > train.n_classes and not _connected(config):
+        raise ConfigError(
+            f"{config.labels} labels {train.n_classes} of {n} kinds, and preset {config.preset} finds none without "
+            "labels: label a sample of each, or use preset=connected"
         )
     if config.few is None and config.labels and n != train.n_classes:
         raise ConfigError(

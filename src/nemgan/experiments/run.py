@@ -306,6 +306,7 @@ def measure(
         preset=config.preset,
         seed=config.seed,
         labels_used=prepared.card.labels_used,
+        cluster_names=prepared.card.cluster_names,
         prior=config.prior,
         seconds=float(cost["seconds"]),
         steps=int(cost["steps"]),

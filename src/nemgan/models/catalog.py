@@ -36,8 +36,8 @@ few samples, as in most tables, that bound is what keeps the critic from learnin
 
 
 _GREY: Defaults = {"connect.metric": "cosine", "gan.lr": 4e-3, "gan.critic_lr": 1.6e-3}
-"""Of grey images of usual size. At a quarter of these rates 1,500 steps leave the generator half trained: purer by .004
-to .014 and two to three times nearer to the data on digits (docs/notebook.md); on colour images no better."""
+"""Of grey images of usual size. At a quarter of these rates 1,500 steps leave the generator half trained: farther from
+the data, and on digits less pure (docs/notebook.md). On colour images these are no better."""
 
 
 FEW_IMAGES = 3000

@@ -39,10 +39,10 @@ class Cluster:
 def clusters(result: Result) -> list[Cluster]:
     """Found clusters, heaviest first."""
     names: list[str | None] = [None] * result.n_clusters
-    if result.labels_used:  # training was told the names of these
-        names[: len(result.class_names)] = [f"class {name}" for name in result.class_names]
     for k, c in enumerate(result.class_of_cluster or ()):
         names[k] = f"class {result.class_names[c]}" if c >= 0 else NO_CLASS
+    for k, name in enumerate(result.cluster_names):  # by labels that training was given
+        names[k] = f"class {name}" if name else NO_CLASS
     nothing = (None,) * result.n_clusters
     made = [
         Cluster(
@@ -163,7 +163,7 @@ def masses(result: Result, found: Sequence[Cluster]) -> list[tuple[str, list[tup
         if result.generated_masses is not None:
             rows.append(("generated", "generated", result.generated_masses[c]))
         bars.append((name, rows))
-    left = [each for each in sorted(found, key=lambda each: each.number) if each.label == NO_CLASS]
+    left = [each for each in sorted(found, key=lambda each: each.number) if result.class_of_cluster[each.number] < 0]
     for each, mass in zip(left, result.learned_prior[len(bars) :], strict=True):
         bars.append((f"Cluster {each.number}, no class", [("prior", "learned", mass)]))
     return bars
