@@ -14,6 +14,7 @@ from nemgan.errors import ConfigError
 from nemgan.experiments.prepare import configure
 from nemgan.experiments.reproduce import zero_labels
 from nemgan.experiments.reproduce.cells import Cell, append
+from nemgan.experiments.reproduce.generation import generation
 from nemgan.experiments.reproduce.page import render
 from nemgan.experiments.reproduce.tables import Group, Store, Table, behind, markdown, number
 from nemgan.experiments.reproduce.targets import TARGETS, parse_seeds, target
@@ -197,3 +198,20 @@ def test_seeds() -> None:
     for text in ("", "a", "3-1", "1,,2"):
         with pytest.raises(ConfigError):
             parse_seeds(text)
+
+
+def test_what_is_short_of_what_is_asked_of_generated_samples_is_named(tmp_path: Path) -> None:
+    record = {"model": "nemgan", "seed": 0, "settings": ["prior=matched"], "acc": 0.99, "judge_accuracy": 1.0}
+    record |= {"mode_purity": 0.985, "generated_vs_found_l1": 0.01, "mode_diversity": [0.9, 1.0]}
+    record |= {"generated_masses": [0.7, 0.3], "true_masses": [0.7, 0.3]}
+    spoilt = {
+        "met": {},
+        "short in purity": {"mode_purity": 0.975},
+        "short in masses beside the found, diversity": {"generated_vs_found_l1": 0.03, "mode_diversity": [0.7, 1.0]},
+        "short in masses beside the true": {"generated_masses": [0.72, 0.28]},
+    }
+    for said, changes in spoilt.items():
+        group = Group(1, ({**record, "data": "mnist-2-3v5-70", **changes},), ())
+        assert generation({"mnist-2-3v5-70": group}).rows[0][-1] == said
+    blurred = Group(1, ({**record, "acc": 0.9, "generated_masses": [0.8, 0.2], "mode_purity": 0.9},), ())
+    assert generation({"cifar-2-70": blurred}).rows[0][-1] == "met"

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 
 from nemgan.data import catalog
 from nemgan.experiments.reproduce.attainable import attainable
-from nemgan.experiments.reproduce.cells import BASELINES, CLUSTERS_ONLY, Cell, Record
+from nemgan.experiments.reproduce.cells import BASELINES, CLUSTERS_ONLY, Cell
+from nemgan.experiments.reproduce.generation import generation
 from nemgan.experiments.reproduce.paper import ALL, C123
 from nemgan.experiments.reproduce.tables import (
     NOTHING,
@@ -24,8 +25,6 @@ from nemgan.experiments.reproduce.tables import (
     behind,
     code_note,
     failure_notes,
-    fd_note,
-    fidelity,
     number,
     seconds,
     whole_seconds,
@@ -92,7 +91,7 @@ def tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list[Table
     known = {data: _ours(store, data, seeds, KNOWN) for data in ASKED}
     return [
         _clusters(store, known, seeds),
-        _generation({data: store.group([Cell("nemgan", data, seed, KNOWN) for seed in seeds]) for data in ASKED}),
+        generation({data: store.group([Cell("nemgan", data, seed, KNOWN) for seed in seeds]) for data in ASKED}),
         _unknown(store, known, seeds),
         _labels(store, seeds),
         _longer(store, seeds),
@@ -185,61 +184,6 @@ def _asked(ours: Group, asked: tuple[float | None, ...]) -> str:
         return text
     short = [key.upper() for key, value in wanted if (means[key] or 0) < value]
     return f"{text}: {'short in ' + ', '.join(short) if short else 'met'}"
-
-
-def _generation(known: Mapping[str, Group]) -> Table:
-    """What is generated in the same runs."""
-
-    rows = []
-    for data, ours in known.items():
-        rows.append(
-            (
-                data,
-                ours.text("mode_purity"),
-                ours.text("judge_accuracy"),
-                ours.text("acc"),
-                ours.text("generated_vs_found_l1"),
-                ours.text(_masses_l1),
-                ours.text(_least_diversity, 2),
-                ours.text(fidelity("fd"), 2),
-                ours.text(fidelity("fd_real"), 2),
-                ours.text(fidelity("icfd"), 2),
-                ours.n,
-            )
-        )
-    return Table(
-        "Generation in the same runs",
-        (
-            "data",
-            "mode purity",
-            "judge's own accuracy",
-            "held-out ACC",
-            "generated − found masses, L1",
-            "generated − true masses, L1",
-            "least diversity",
-            "FD",
-            "FD of real samples",
-            "FD within clusters",
-            "seeds",
-        ),
-        tuple(rows),
-        (
-            "Mode purity: share of generated samples whose class, told by a classifier of real data, is that of their "
-            "mode. Diversity: mean pairwise distance within a mode over that of its real cluster, the smallest mode's.",
-            fd_note(known.values()),
-            *code_note(known.values()),
-        ),
-    )
-
-
-def _masses_l1(record: Record) -> float | None:
-    generated, true = record.get("generated_masses"), record.get("true_masses")
-    return sum(abs(a - b) for a, b in zip(generated, true, strict=True)) if generated and true else None
-
-
-def _least_diversity(record: Record) -> float | None:
-    found = [value for value in record.get("mode_diversity") or () if value is not None]
-    return min(found) if found else None
 
 
 def _unknown(store: Store, known: Mapping[str, Group], seeds: Sequence[int]) -> Table:
