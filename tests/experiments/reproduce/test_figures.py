@@ -89,7 +89,10 @@ def test_ours_leads_only_by_two_deviations_and_in_fd_too(tmp_path: Path) -> None
     rival = rows["mnist-5", "deligan"]
     assert rival["ACC"] == ".750 ± .071" and rival["ours leads"] == "" and rival["paper ACC/NMI/ARI"] == ".71/.55/.52"
     assert rows["mnist-2-3v5-90", "bigan"]["can be true"] == "not of one labelling"
-    assert [row[0] for row in faster.rows][-2:] == ["clustergan", "nemgan"] and faster.rows[0][5] == "0 (1 to do)"
+    rated = {(row[0], row[1]): dict(zip(faster.header, row, strict=True)) for row in faster.rows}
+    assert rated["mnist-5", "bigan"]["FD at our rates"] == "3.00" and rated["mnist-5", "nemgan"]["ours leads"] == "yes"
+    assert rated["fmnist-5", "bigan"]["seeds"] == "0 (1 to do)" and rated["fmnist-5", "nemgan"]["ours leads"] == "–"
+    assert paper_tables.our_rates("cifar-2-70") == ()
     put(tmp_path, mine[0], 0.80, 9.0)
     table, _ = tables(Store(tmp_path), "quick", (0, 1))
     lead = next(row[-1] for row in table.rows if row[0] == "mnist-5" and row[2] == "nemgan")
