@@ -59,7 +59,7 @@ def test_a_perfect_model_scores_one(model, splits: Splits, judge: Judge) -> None
     assert (result.n_train, result.n_test, result.n_clusters, result.n_generated) == (500, 200, 3, 2000)
     assert "n=200" in result.metrics["acc"] and "Hungarian" in result.metrics["acc"]
     figures = {key for key, value in asdict(result).items() if isinstance(value, float | tuple)}
-    assert figures - {"prior", "class_names", "confusion", "class_of_cluster"} <= set(result.metrics)
+    assert figures - {"prior", "class_names", "cluster_names", "confusion", "class_of_cluster"} <= set(result.metrics)
 
 
 def test_wrong_masses_and_a_mode_that_draws_the_wrong_class_are_seen(model, splits: Splits, judge: Judge) -> None:
