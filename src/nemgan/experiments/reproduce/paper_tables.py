@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 from nemgan.data import catalog
 from nemgan.experiments.reproduce.attainable import attainable
 from nemgan.experiments.reproduce.cells import BASELINES, CLUSTERS_ONLY, Cell, Record
 from nemgan.experiments.reproduce.paper import C123, CONDITIONS, MODELS, TABLE_3, Row
 from nemgan.experiments.reproduce.tables import (
-    LEADING,
     SCORES,
     Group,
     Store,
@@ -32,8 +32,24 @@ RIVALS: Mapping[str, tuple[str, ...]] = {
     "quick": ("gan.steps=1500", "preset=shared", "prior=uniform"),
     "full": ("preset=published", "prior=uniform"),
 }
-"""The rivals' settings by budget: the networks, optimiser and steps of ours, or their own papers'. Of grey images ours
-learns at higher rates (``our_rates``)."""
+"""The rivals' settings by budget: the networks, optimiser and steps of ours, or their own papers'."""
+EQUAL = "nemgan, equal masses"
+HEADER = (
+    "data",
+    "conditions",
+    "model",
+    "ACC",
+    "NMI",
+    "ARI",
+    "FD",
+    "seeds",
+    "seconds",
+    "paper ACC/NMI/ARI",
+    "can be true",
+    "paper's FID",
+    "ours leads",
+)
+SLOWER_HEADER = ("data", "model", "ACC", "NMI", "ARI", "FD", "seeds")
 UNIFORM = ("prior=uniform",)
 LABELLED, UNLABELLED = (*CLUSTERS_ONLY, "labels=0.01", "prior=learned"), (*CLUSTERS_ONLY, "prior=learned")
 """Without the generator's stage: the masses are learned before it, and kept in it."""
@@ -51,73 +67,66 @@ def model_table(title: str, printed: Mapping[str, Mapping[str, Row]], *, skewed:
         skewed: the masses differ, so that ours with equal masses assumed (C3 not met) is a row of its own.
     """
 
-    def lines(data: str, budget: str, seeds: Sequence[int]) -> dict[tuple[str, str], list[Cell]]:
-        """Cells by (conditions, model) in the order of the rows."""
-        found = {}
-        for conditions in CONDITIONS:
-            for model in MODELS[conditions]:
-                settings = OURS if conditions == C123 else RIVALS[budget]
-                found[conditions, model] = [Cell(model, data, seed, settings) for seed in seeds]
-        if skewed:
-            found["C1 C2 Ĉ3", "nemgan, equal masses"] = [Cell("nemgan", data, seed, UNIFORM) for seed in seeds]
-        return found
-
     def cells(budget: str, seeds: Sequence[int] | None) -> list[Cell]:
-        found = [cell for data in printed for each in lines(data, budget, seeds or SEEDS).values() for cell in each]
-        if budget == "quick":
-            found += [cell for data in printed for cell in _faster(data, (seeds or SEEDS)[0]).values()]
-        return found
+        rows = [row for data in printed for row in _rows(data, budget, seeds or SEEDS, skewed)]
+        return [cell for _, _, each in rows for cell in each]
 
     def tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list[Table]:
-        rows: list[tuple[str, ...]] = []
-        groups: dict[str, Group] = {}
-        for data, theirs in printed.items():
-            made = {
-                (conditions, model): store.clusters(each) if model.startswith("nemgan") else store.group(each)
-                for (conditions, model), each in lines(data, budget, seeds or SEEDS).items()
-            }
-            groups |= {f"{model} on {data}": group for (_, model), group in made.items()}
-            for (conditions, model), group in made.items():
-                others = {name: each for (_, name), each in made.items() if not name.startswith("nemgan")}
-                lead = behind(group, others, sds=SDS, figures={**LEADING, "FD": fidelity("fd", -1)})
-                if lead.startswith(("yes", "ahead")) and budget == "quick" and our_rates(data):
-                    lead += ", at higher rates than theirs (see the next table)"
-                row = theirs[conditions] if "," not in model else None
-                rows.append(_row(data, conditions, model, group, row, lead if model == "nemgan" else ""))
-        at_ours = _faster_table(store, list(printed), (seeds or SEEDS)[0]) if budget == "quick" else None
-        return [
-            Table(
-                title,
-                (
-                    "data",
-                    "conditions",
-                    "model",
-                    "ACC",
-                    "NMI",
-                    "ARI",
-                    "FD",
-                    "seeds",
-                    "seconds",
-                    "paper ACC/NMI/ARI",
-                    "can be true",
-                    "paper's FID",
-                    "ours leads",
-                ),
-                tuple(rows),
-                (
-                    f"Budget {budget}; the rivals' settings: {' '.join(RIVALS[budget])}.",
-                    f"Ours leads where it is ahead of every other in ACC, NMI, ARI and FD by more than {SDS:g} sd, the "
-                    "larger of the two models'. Ours is shown by its clusters alone where it trained no generator. "
-                    "Where the paper had one class of models, two of them are shown.",
-                    fd_note(groups.values()) + " The paper's FIDs are of another extractor and do not compare.",
-                    *code_note(groups.values()),
-                    *failure_notes(groups),
-                ),
-            ),
-            *([at_ours] if at_ours else []),
+        made = [_made(store, data, budget, seeds or SEEDS, skewed) for data in printed]
+        slower = [_slower(store, data, seeds or SEEDS) if budget == "quick" else {} for data in printed]
+        shown = [
+            _row(*each, theirs[each.conditions], _lead(groups, slow))
+            for theirs, groups, slow in zip(printed.values(), made, slower, strict=True)
+            for each in groups
         ]
+        groups = {f"{each.model} on {each.data}": each.group for groups in made for each in groups}
+        notes = (
+            f"Budget {budget}; the rivals' settings: {' '.join(RIVALS[budget])}{_and_rates(printed, budget)}.",
+            f"Ours leads where it is ahead of every other in ACC, NMI and ARI by more than {SDS:g} sd, the larger of "
+            "the two models', and in mean FD. Ours is shown by its clusters alone where it trained no generator. "
+            "Where the paper had one class of models, two of them are shown.",
+            fd_note(groups.values()) + " The paper's FIDs are of another extractor and do not compare.",
+            *code_note(groups.values()),
+            *failure_notes(groups),
+        )
+        return [Table(title, HEADER, tuple(shown), notes), *_slower_table(dict(zip(printed, slower, strict=True)))]
 
     return cells, tables
+
+
+class Line(NamedTuple):
+    """A row of a table of models before it is written: a model on a data set and its runs."""
+
+    data: str
+    conditions: str
+    model: str
+    group: Group
+
+
+def rival_settings(data: str, budget: str) -> tuple[str, ...]:
+    """The rivals' settings; at ``quick`` they learn at the rates of ours."""
+    return (*RIVALS[budget], *(our_rates(data) if budget == "quick" else ()))
+
+
+def _rows(data: str, budget: str, seeds: Sequence[int], skewed: bool) -> list[tuple[str, str, list[Cell]]]:
+    """Conditions, model and cells, in the order of the rows."""
+    found = []
+    for conditions in CONDITIONS:
+        settings = OURS if conditions == C123 else rival_settings(data, budget)
+        found += [
+            (conditions, each, [Cell(each, data, seed, settings) for seed in seeds]) for each in MODELS[conditions]
+        ]
+    if skewed:
+        found.append(("C1 C2 Ĉ3", EQUAL, [Cell("nemgan", data, seed, UNIFORM) for seed in seeds]))
+    return found
+
+
+def _made(store: Store, data: str, budget: str, seeds: Sequence[int], skewed: bool) -> list[Line]:
+    rows = _rows(data, budget, seeds, skewed)
+    return [
+        Line(data, conditions, model, store.clusters(each) if model.startswith("nemgan") else store.group(each))
+        for conditions, model, each in rows
+    ]
 
 
 def our_rates(data: str) -> tuple[str, ...]:
@@ -127,65 +136,54 @@ def our_rates(data: str) -> tuple[str, ...]:
     return tuple(f"{key}={defaults[key]}" for key in ("gan.critic_lr", "gan.lr") if key in defaults)
 
 
-def _faster(data: str, seed: int) -> dict[str, Cell]:
-    """The rivals' cells at the rates of ours, by model; none where these are theirs."""
-    rates = our_rates(data)
+def _and_rates(sets: Iterable[str], budget: str) -> str:
+    rates = {" ".join(our_rates(data)) for data in sets} - {""}
+    return f", and of grey images our rates: {'; '.join(sorted(rates))}" if rates and budget == "quick" else ""
+
+
+def _slower(store: Store, data: str, seeds: Sequence[int]) -> dict[str, Group]:
+    """The rivals at the slower rates of the preset, by model: where they were run, for each gets its better rates."""
+    if not our_rates(data):
+        return {}
     rivals = [model for conditions in CONDITIONS if conditions != C123 for model in MODELS[conditions]]
-    return {model: Cell(model, data, seed, (*RIVALS["quick"], *rates)) for model in rivals if rates}
+    made = {model: store.group([Cell(model, data, seed, RIVALS["quick"]) for seed in seeds]) for model in rivals}
+    return {model: group for model, group in made.items() if group.records}
 
 
-def _faster_table(store: Store, sets: Sequence[str], seed: int) -> Table | None:
-    """Whether the rivals are behind because they learn more slowly; None where all learn at the same rates."""
-    rows: list[tuple[str, ...]] = []
-    groups: dict[str, Group] = {}
-    for data in sets:
-        cells = _faster(data, seed)
-        made = {model: store.group([cell]) for model, cell in cells.items()}
-        usual = {model: store.group([Cell(model, data, seed, RIVALS["quick"])]) for model in cells}
-        groups |= {f"{model} on {data}": group for model, group in made.items()}
-        rows += [
-            (
-                data,
-                model,
-                usual[model].triple(),
-                usual[model].text(FD, 2),
-                group.triple(),
-                group.text(FD, 2),
-                group.n,
-                "",
-            )
-            for model, group in made.items()
-        ]
-        if made:
-            ours = groups[f"nemgan on {data}"] = store.group([Cell("nemgan", data, seed, OURS)])
-            lead = behind(ours, made, figures={**LEADING, "FD": fidelity("fd", -1)})
-            rows.append((data, "nemgan", "", "", ours.triple(), ours.text(FD, 2), ours.n, lead))
-    if not rows:
-        return None
-    rates = next(filter(None, map(our_rates, sets)))
-    return Table(
-        f"The rivals at the learning rates of ours, seed {seed}",
-        ("data", "model", "ACC/NMI/ARI", "FD", "at our rates", "FD at our rates", "seeds", "ours leads"),
-        tuple(rows),
-        (
-            "All rivals share the rates .001 and .0004 (critic), at which 1,500 steps leave a generator half trained. "
-            f"Ours learns grey images with {' '.join(rates)}: here they do too.",
-            fd_note(groups.values()),
-            *code_note(groups.values()),
-            *failure_notes(groups),
-        ),
+def _slower_table(made: Mapping[str, Mapping[str, Group]]) -> list[Table]:
+    groups = {(data, model): group for data, each in made.items() for model, group in each.items()}
+    if not groups:
+        return []
+    rows = [
+        (data, model, *(group.text(key) for key in SCORES), group.text(FD, 2), group.n)
+        for (data, model), group in groups.items()
+    ]
+    notes = (
+        f"{' '.join(RIVALS['quick'])}: the preset's own rates, .001 and .0004 (critic), a quarter of those above. "
+        "Whether ours leads is asked of both.",
+        fd_note(groups.values()),
+        *code_note(groups.values()),
     )
+    return [Table("The rivals at a quarter of the rates", SLOWER_HEADER, tuple(rows), notes)]
 
 
-def _row(data: str, conditions: str, model: str, group: Group, printed: Row | None, lead: str) -> tuple[str, ...]:
-    verdict, row, fid = "", "", ""
-    if printed is not None:
+def _lead(made: Sequence[Line], slower: Mapping[str, Group]) -> str:
+    """Whether ours leads the rivals of its data set, at either of their rates."""
+    (ours,) = (line.group for line in made if line.model == "nemgan")
+    others = {line.model: line.group for line in made if not line.model.startswith("nemgan")}
+    others |= {f"{model} (slower)": group for model, group in slower.items()}
+    return behind(ours, others, sds=SDS, more={"FD": fidelity("fd", -1)})
+
+
+def _row(data: str, conditions: str, model: str, group: Group, printed: Row, lead: str) -> tuple[str, ...]:
+    row, verdict, fid = "", "", ""
+    if model != EQUAL:
         row = "/".join(number(value, 2) for value in printed[:3])
         possible = attainable(printed.acc, printed.nmi, printed.ari, catalog.entry(data).masses)
         verdict, fid = str(possible) if possible else "not checked", number(printed.fid, 2)
     scores = (group.text(key) for key in SCORES)
-    spent = seconds(group.mean(whole_seconds))
-    return data, conditions, model, *scores, group.text(FD, 2), group.n, spent, row, verdict, fid, lead
+    spent, led = seconds(group.mean(whole_seconds)), lead if model == "nemgan" else ""
+    return data, conditions, model, *scores, group.text(FD, 2), group.n, spent, row, verdict, fid, led
 
 
 def prior_cells(budget: str, seeds: Sequence[int] | None) -> list[Cell]:

@@ -137,16 +137,22 @@ LEADING: Mapping[str, Figure] = {key.upper(): key for key in SCORES}
 """In which figures one leads: by name, all of them the higher the better."""
 
 
-def behind(ours: Group, others: Mapping[str, Group], *, sds: float = 0, figures: Mapping[str, Figure] = LEADING) -> str:
-    """Whether ours is ahead of every other in every figure by more than ``sds`` deviations: "yes", or who is not.
+def behind(
+    ours: Group, others: Mapping[str, Group], *, sds: float = 0, more: Mapping[str, Figure] | None = None
+) -> str:
+    """Whether ours is ahead of every other in ACC, NMI and ARI by more than ``sds`` deviations: "yes", or who is not.
 
     The deviation is the larger of the two groups'; where it is asked for and a group has one seed, that is said. So are
     figures that are missing. A dash where there is nothing to compare.
+
+    Args:
+        more: figures beside the three, in which to be ahead by the mean is enough.
     """
     rivals = {name: group for name, group in others.items() if group.mean("acc") is not None}
     if ours.mean("acc") is None or not rivals:
         return NOTHING
     problems, unknown, alone = [], set(), False
+    figures = {**LEADING, **(more or {})}
     for label, figure in figures.items():
         own = ours.mean(figure)
         for name, group in rivals.items():
@@ -155,8 +161,9 @@ def behind(ours: Group, others: Mapping[str, Group], *, sds: float = 0, figures:
                 unknown.add(label)
                 continue
             deviations = ours.sd(figure), group.sd(figure)
-            alone = alone or (sds > 0 and None in deviations)
-            margin = sds * max(each or 0 for each in deviations)
+            needed = sds if label in LEADING else 0
+            alone = alone or (needed > 0 and None in deviations)
+            margin = needed * max(each or 0 for each in deviations)
             if own <= other + margin:
                 problems.append(f"{label} of {name} {number(abs(other))}")
     missing = [name for name in others if name not in rivals]
