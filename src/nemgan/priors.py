@@ -14,7 +14,7 @@ from __future__ import annotations
 import logging
 import numbers
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from inspect import signature
 from pathlib import Path
@@ -135,12 +135,7 @@ def estimate_priors(
     Raises:
         ValueError: bad data or parameters; one labelled class only; neither labels nor ``n_clusters``.
     """
-    if "generate" in clusterer:
-        raise ConfigError("generate has no meaning here, for masses are learned without the generator: leave it out")
-    usual = {*NEMGANClusterer().get_params(), *signature(estimate_priors).parameters} - {"generate", "clusterer"}
-    for name in clusterer:
-        if name not in usual:
-            raise unknown("parameter of estimate_priors", name, usual)
+    _check_names(clusterer)
     _check(X, unlabelled, n_clusters, restarts, level, n_bootstrap)
     random_state = seed_of(random_state)
     n = len(X)  # type: ignore[arg-type]
@@ -150,15 +145,8 @@ def estimate_priors(
         raise ConfigError("cannot tell kinds apart: give n_clusters=2 or more, or labels of at least two classes")
     if m < len(classes):
         raise ConfigError(f"n_clusters={m} is less than the {len(classes)} labelled classes: set it to that or more")
-    fits = []
-    for i in range(restarts):
-        since, own = time.monotonic(), derive(random_state, "restart", i) % 2**31
-        fits.append(NEMGANClusterer(m, generate=False, random_state=own, **clusterer).fit(X))
-        if tell is not None:
-            tell(f"restart {i + 1} of {restarts}: {time.monotonic() - since:.0f} s")
-    worst = 2 * (1 - max(fit.confidence_ for fit in fits)) + 1e-4
-    fits = [fit for fit in fits if 1 - fit.confidence_ <= worst] or fits  # who lost its way is left out, without labels
-    fits.sort(key=lambda fit: -fit.confidence_)
+    seeds = [derive(random_state, "restart", i) % 2**31 for i in range(restarts)]
+    fits = _clusterings(X, [NEMGANClusterer(m, generate=False, random_state=seed, **clusterer) for seed in seeds], tell)
     zero, apart, posteriors = _zero(fits, X, unlabelled, level, n_bootstrap, random_state)
     few = counted = None
     if len(classes):
@@ -179,6 +167,16 @@ def estimate_priors(
         restarts=int(restarts),
         confidence=tuple(fit.confidence_ for fit in fits),
     )
+
+
+def _check_names(clusterer: Iterable[str]) -> None:
+    """Refuse parameters that there are not, or that mean nothing here."""
+    if "generate" in clusterer:
+        raise ConfigError("generate has no meaning here, for masses are learned without the generator: leave it out")
+    usual = {*NEMGANClusterer().get_params(), *signature(estimate_priors).parameters} - {"generate", "clusterer"}
+    for name in clusterer:
+        if name not in usual:
+            raise unknown("parameter of estimate_priors", name, usual)
 
 
 def _check(X: Any, other: Any, n_clusters: Any, restarts: Any, level: float, n_bootstrap: Any) -> None:
@@ -202,6 +200,20 @@ def _check(X: Any, other: Any, n_clusters: Any, restarts: Any, level: float, n_b
     names = [list(getattr(each, "columns", ())) for each in (X, other)]
     if all(names) and names[0] != names[1]:
         raise DataError("unlabelled has other columns than X, or in another order: give unlabelled[X.columns]")
+
+
+def _clusterings(
+    X: ArrayLike, asked: Sequence[NEMGANClusterer], tell: Callable[[str], None] | None
+) -> list[NEMGANClusterer]:
+    """The clusterings learned from X, the surest first; one that lost its way is left out, which needs no labels."""
+    fits = []
+    for i, one in enumerate(asked):
+        since = time.monotonic()
+        fits.append(one.fit(X))
+        if tell is not None:
+            tell(f"restart {i + 1} of {len(asked)}: {time.monotonic() - since:.0f} s")
+    worst = 2 * (1 - max(fit.confidence_ for fit in fits)) + 1e-4
+    return sorted([fit for fit in fits if 1 - fit.confidence_ <= worst] or fits, key=lambda fit: -fit.confidence_)
 
 
 def _zero(
