@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from nemgan.consensus import by_size, consensus, label_costs, rename
+from nemgan.consensus import consensus, label_costs, rename
 from nemgan.data.neighbours import local_weights, nearest
 
 NONE = np.zeros(0, np.int64)
@@ -47,12 +47,6 @@ def test_known_masses_name_the_clusters():
     x, y = blobs([300, 120, 30], 0.5)
     masses = np.array([30, 300, 120]) / 450
     assert (vote(x, 3, masses=masses).votes.argmax(1) == np.array([1, 2, 0])[y]).all()
-
-
-def test_the_larger_of_two_nearly_equal_clusters_has_the_larger_mass():
-    clusters = np.repeat([0, 1, 2], [90, 112, 98])
-    assert (by_size(clusters, np.array([0.38, 0.3, 0.32])) == np.repeat([1, 0, 2], [90, 112, 98])).all()
-    assert (by_size(clusters[clusters > 0], np.array([0.5, 0.5, 0.0])) == np.repeat([1, 0], [112, 98])).all()
 
 
 def test_labels_name_the_clusters_and_choose_between_cuts():

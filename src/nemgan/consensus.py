@@ -88,8 +88,6 @@ def consensus(
             rng=rng,
         )
         ends = [smooth(between, each.groups[part], n_clusters) for each in candidates]
-        if masses is not None and not len(labelled):
-            ends = [by_size(end, masses) for end in ends]
         prices = [cost(between, end, n_clusters, masses) for end in ends]
         if len(labelled):
             prices = [price + float((end[labelled] != labels).mean()) for price, end in zip(prices, ends, strict=True)]
@@ -122,16 +120,6 @@ def names(clusters: Int, like: Int, n_clusters: int) -> Int:
     """For each of ``clusters`` the name, among those of ``like``, that overlaps most, one to one ``(M,)``."""
     overlap = np.bincount(clusters * n_clusters + like, minlength=n_clusters**2).reshape(n_clusters, n_clusters)
     return np.asarray(linear_sum_assignment(-overlap)[1], np.int64)
-
-
-def by_size(clusters: Int, masses: Float) -> Int:
-    """``clusters`` (N,) under the names whose masses (M,) their sizes are nearest to: the largest has the largest.
-
-    A merge hardly ever swaps the names of two whole clusters of nearly equal masses, which takes many moves at once.
-    """
-    named = np.empty(len(masses), np.int64)
-    named[np.argsort(np.bincount(clusters, minlength=len(masses)), kind="stable")] = np.argsort(masses, kind="stable")
-    return named[clusters]
 
 
 def label_costs(at: Int, labels: Int, modes: int, n_clusters: int) -> Float:

@@ -140,6 +140,19 @@ def test_known_masses_name_the_clusters():
     assert model.masses().numpy() == pytest.approx(MASSES[[2, 0, 1]], abs=1e-3)
 
 
+def test_of_known_masses_the_larger_cluster_has_the_larger_unless_labels_say_whose_they_are(trained):
+    model = make({}, prior=np.array([0.3, 0.1, 0.6]))
+    model.load_state_dict(trained[0].state_dict())
+    sizes, first = torch.tensor([100, 700, 200]), model.groups.clone()
+    for labelled, order in (([0], [0, 1, 2]), ([], [2, 0, 1])):
+        pool = Pool.of(blobs()[0])
+        pool = Pool(pool.x, torch.tensor(labelled, dtype=torch.long), torch.zeros(len(labelled), dtype=torch.long))
+        model.scratch["votes"] = torch.eye(3)
+        assert Connection(model, pool).name_by_size(sizes).tolist() == order
+        assert model.scratch["votes"].tolist() == torch.eye(3)[:, order].tolist()
+        assert (torch.tensor(order)[model.groups] == first).all()
+
+
 def test_the_critic_is_shown_changed_copies_under_their_own_modes():
     x = np.random.default_rng(0).integers(0, 255, (40, 1, 16, 16), dtype=np.uint8)
     pool = Pool.of(Dataset(x, np.full(40, -1), ("a", "b"), "noise"))

@@ -270,6 +270,7 @@ class Connection:
         """
         model = self.model
         merged, modes = self.asked(self.pool)
+        merged = merged[:, self.name_by_size(torch.bincount(merged.argmax(1), minlength=model.n_clusters))]
         neighbours = merged[model.scratch["own_neighbours"][:, 0]]
         mean = merged.mean(0)
         entropy = -(mean * mean.clamp_min(1e-8).log()).sum()
@@ -279,6 +280,23 @@ class Connection:
             merged, modes = self.asked(self.all)
         self._set_prior(torch.bincount(modes, minlength=model.n_modes) / len(modes), merged.mean(0))
         return {"confidence": float(confidence), "masses": model.masses().tolist()}
+
+    def name_by_size(self, sizes: Tensor) -> Tensor:
+        """Number the clusters so that the larger has the larger of the known masses; what each was before (M,).
+
+        Labels say which mass is whose; without any the merge does, which hardly ever swaps those of two whole clusters
+        of nearly equal mass, for that takes many moves at once.
+
+        Args:
+            sizes: samples of each cluster as numbered so far ``(M,)``.
+        """
+        model, scratch = self.model, self.model.scratch
+        order = torch.arange(model.n_clusters, device=sizes.device)
+        if model.known is not None and not len(self.pool.labelled):
+            order[torch.from_numpy(model.known).to(sizes.device).argsort(stable=True)] = sizes.argsort(stable=True)
+            model.groups.copy_(order.argsort()[model.groups])
+            scratch["votes"] = scratch["votes"][:, order]
+        return order
 
     def asked(self, pool: Pool) -> tuple[Tensor, Tensor]:
         """Posterior over clusters (N, M) and likeliest micro-mode (N,) of every sample of ``pool``."""

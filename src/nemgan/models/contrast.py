@@ -144,7 +144,8 @@ class Contrast(Connection):
         Votes are counted by what they decide: their doubt, a bound and not a probability, draws masses to even ones.
         """
         model, scratch = self.model, self.model.scratch
-        decided = torch.bincount(scratch["votes"].argmax(1), minlength=model.n_clusters) / len(scratch["votes"])
+        decided = torch.bincount(scratch["votes"].argmax(1), minlength=model.n_clusters)
+        decided = decided[self.name_by_size(decided)] / len(scratch["votes"])
         known = decided if model.known is None else torch.from_numpy(model.known)
         target, bias = known.to(scratch["features"]), model.inverter.mode.bias
         with torch.no_grad():
