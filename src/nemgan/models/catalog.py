@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from nemgan.errors import ConfigError, unknown
-from nemgan.models.entry import Defaults, Entry
+from nemgan.models.entry import Defaults, Entry, adversarial
 from nemgan.models.rivals import RIVALS
 from nemgan.settings import ConnectConfig, ModelSettings, RivalConfig
 
@@ -20,26 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["Entry", "create", "entry", "names"]
 
 
-_PLANE: Defaults = {
-    "gan.loss": "wgan-gp",
-    "gan.penalty": 0.1,
-    "gan.batch": 256,
-    "gan.lr": 2e-3,
-    "gan.critic_lr": 2e-3,
-    "gan.ema": 0.99,
-    "gan.inversion_of": "clusters",
-    "network.width": 64,
-}
-"""Of two or three numbers: a critic of bounded slope is blind to what is narrow there, and one without a penalty
-between real and generated samples shows no way from one cluster to another (docs/notebook.md). With more numbers and
-few samples, as in most tables, that bound is what keeps the critic from learning them by heart."""
-
-
-_GREY: Defaults = {"connect.metric": "cosine", "gan.lr": 4e-3, "gan.critic_lr": 1.6e-3}
-"""Of grey images of usual size. At a quarter of these rates 1,500 steps leave the generator half trained: farther from
-the data, and on digits less pure (docs/notebook.md). On colour images these are no better."""
-
-
 FEW_IMAGES = 3000
 """Training images below which h is connected more than once."""
 
@@ -50,7 +30,7 @@ def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     Rare clusters are shown to it more often than they are, and samples on their borders not at all: seen by their
     masses alone, a cluster of a tenth is generated .83 to .89 pure where the other is .997 (docs/notebook.md).
     """
-    return {"gan.even": 0.5, "gan.margin": 0.5} | _connection(shape, n_clusters)
+    return {"gan.even": 0.5, "gan.margin": 0.5} | adversarial(shape) | _connection(shape, n_clusters)
 
 
 def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
@@ -63,7 +43,7 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.restarts": 3,
             "connect.raw_share": 1.0,
             "connect.weights": "flat",
-            **(_PLANE if shape[0] <= 3 else {}),
+            **({"gan.inversion_of": "clusters"} if shape[0] <= 3 else {}),
         }
     if shape[1] < 16:
         # Sets of small images are small sets: features fit their noise, and long training too. How much of so few
@@ -87,7 +67,7 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
         }
     if n_clusters > 3:
         return {
-            **_GREY,
+            "connect.metric": "cosine",
             "connect.micro_modes": 40,
             "connect.steps": 600,
             "connect.batch": 192,
@@ -96,7 +76,7 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.refine_steps": 300,
             "connect.micro_weight": 0.0,
         }
-    return _GREY
+    return {"connect.metric": "cosine"}
 
 
 def restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:

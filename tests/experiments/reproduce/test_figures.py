@@ -95,16 +95,12 @@ def test_ours_leads_only_by_two_deviations_and_in_fd_too(tmp_path: Path) -> None
     assert lead.startswith("no: ") and "FD of deligan 3.500" in lead and "ACC of deligan .750" in lead
 
 
-def test_rivals_learn_at_the_rates_of_ours_and_their_slower_runs_count_as_well(tmp_path: Path) -> None:
+def test_rivals_slower_runs_count_as_well(tmp_path: Path) -> None:
     cells, tables = paper_tables.model_table("Table I", TABLE_1, skewed=True)
-    rates = paper_tables.our_rates("mnist-5")
-    assert len(rates) == 2 and paper_tables.our_rates("cifar-2-70") == ()
-    assert all(set(rates) <= set(cell.settings) for cell in cells("quick", None) if cell.model != "nemgan")
-    assert not any(set(rates) & set(cell.settings) for cell in cells("full", None))
     for cell in cells("quick", (0, 1)):
         put(tmp_path, cell, 0.98 if cell.model == "nemgan" else 0.7, 2.0)
     for seed in (0, 1):
-        put(tmp_path, Cell("bigan", "mnist-5", seed, paper_tables.RIVALS["quick"]), 0.99, 3.0)
+        put(tmp_path, Cell("bigan", "mnist-5", seed, (*paper_tables.RIVALS["quick"], *paper_tables.SLOWER)), 0.99, 3.0)
     table, slower = tables(Store(tmp_path), "quick", (0, 1))
     lead = next(row[-1] for row in table.rows if row[0] == "mnist-5" and row[2] == "nemgan")
     assert "ACC of bigan (slower) .990" in lead
