@@ -21,6 +21,7 @@ from torch.nn import functional as F
 
 from nemgan.errors import ConfigError
 from nemgan.prior import Prior
+from nemgan.settings import DISJOINT
 
 
 class AdditiveLatent:
@@ -40,9 +41,10 @@ class AdditiveLatent:
         modes = prior.alpha.numel()
         if dim < modes:
             raise ConfigError(f"latent.dim={dim} cannot hold {modes} modes: set it to {modes} or more")
-        if disjoint and noise >= 0.5:
+        if disjoint and noise >= DISJOINT:
             raise ConfigError(
-                f"latent.noise={noise:g} makes the modes overlap, which breaks condition C1: choose a value below 0.5"
+                f"latent.noise={noise:g} makes the modes overlap, which breaks condition C1: choose a value below "
+                f"{DISJOINT:g}"
             )
         self.prior, self.dim, self.noise, self.modes = prior, dim, noise, modes
 

@@ -15,6 +15,10 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
 
 
+DISJOINT = 0.5
+"""Half-width of the latent noise from which modes overlap."""
+
+
 class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
@@ -47,11 +51,12 @@ class ConditionsConfig(Section):
     """Switches for the paper's conditions; off gives the ablated model."""
 
     C1: bool = True
-    """The modes of the latent space are disjoint; off, wider noise (``latent.noise``) is let through."""
+    """The modes of the latent space are disjoint; off, they may overlap, by ``latent.noise`` of 0.5 and more."""
     C2: bool = True
-    """Generated samples are inverted: the generator learns from h, and the critic may see pairs."""
+    """Generated samples are inverted: the generator learns from h, and the critic may see pairs. Off, a connected h
+    still finds the clusters, for it learns from real samples alone."""
     C3: bool = True
-    """Clusters have the masses that are given or learned; off, equal ones."""
+    """Clusters have the masses that are given or learned; off, equal ones (``prior=uniform``)."""
 
 
 class ConnectConfig(Section):

@@ -76,6 +76,7 @@ def print_summary(record: Mapping[str, Any]) -> None:
     print_pairs(
         {
             "data": f"{record['data']}, {labels or 'no'} label{'s' if labels != 1 else ''} used",
+            **_ablated(record),
             "clusters": record["n_clusters"],
             **_certainty(record),
             **_masses(record),
@@ -84,6 +85,14 @@ def print_summary(record: Mapping[str, Any]) -> None:
             "time": f"{record['seconds']:.0f} s, {record['steps']} steps",
         }
     )
+
+
+def _ablated(record: Mapping[str, Any]) -> dict[str, str]:
+    """The model and what of it is not as its preset says, where something is not."""
+    if not record.get("changed"):
+        return {}
+    words = " ".join(f"{key}={plain(value)}" for key, value in record["changed"].items())
+    return {"model": f"{record['model']}, preset {record['preset']}, {record['conditions']}; {words}"}
 
 
 def _masses(record: Mapping[str, Any]) -> dict[str, str]:
@@ -100,7 +109,8 @@ def _masses(record: Mapping[str, Any]) -> dict[str, str]:
         ]
         names += [_both(named.get(k, ""), k) for k, c in enumerate(of_cluster) if c < 0]
     order = sorted(range(len(learned)), key=lambda i: -learned[i])
-    found = {"masses learned" if record["prior"] == "learned" else "masses given": _named(learned, names, order)}
+    said = {"learned": "learned", "uniform": "assumed"}.get(str(record["prior"]), "given")
+    found = {f"masses {said}": _named(learned, names, order)}
     if true:
         order = [i for i in order if i < len(true)] if of_cluster is not None else list(range(len(true)))
         found["masses true"] = _named(true, classes, order)
@@ -138,10 +148,12 @@ def _of(fidelity: Mapping[str, Any]) -> str:
 
 
 def _distances(fidelity: Mapping[str, Any]) -> str:
-    inside = "" if fidelity["icfd"] is None else f", within clusters {fidelity['icfd']:.2f}"
-    return (
-        f"Fréchet distance {fidelity['fd']:.2f}{inside}   (n={fidelity['n']}; real samples {fidelity['fd_real']:.2f})"
-    )
+    def short(distance: float) -> str:
+        return f"{distance:.2f}" if distance >= 1 else f"{distance:.2g}"
+
+    inside = "" if fidelity["icfd"] is None else f", within clusters {short(fidelity['icfd'])}"
+    real = f"real samples {short(fidelity['fd_real'])}"
+    return f"Fréchet distance {short(fidelity['fd'])}{inside}   (n={fidelity['n']}; {real})"
 
 
 MOST = 20

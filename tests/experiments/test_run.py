@@ -19,6 +19,7 @@ from nemgan.data import catalog
 from nemgan.data.dataset import Splits
 from nemgan.errors import CheckpointError, ConfigError, NemganError
 from nemgan.evaluation.evaluate import generate, predict
+from nemgan.evaluation.extractors import Itself
 from nemgan.experiments import prepare as preparing
 from nemgan.experiments import run as running
 from nemgan.experiments.config import show
@@ -106,6 +107,57 @@ def test_what_is_damaged_is_written_anew_as_the_messages_say(finished: Path, tmp
     before = record.read_bytes()
     evaluate_run(folder)
     assert record.read_bytes() == before, "a record that can be read is left alone"
+
+
+@pytest.mark.usefixtures("no_judge")
+def test_distances_by_more_extractors_are_kept_in_the_record(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Pixels(Itself):
+        """Pixels as they are, under a name of their own."""
+
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def features(self, x: Any) -> Any:
+            return x.reshape(len(x), -1).astype(np.float32)
+
+    monkeypatch.setattr(running, "extractor", Pixels)
+    folder = shutil.copytree(finished, tmp_path / "run")
+    kept = result(finished)["fidelity"]
+    for names in (["one"], ["two"], ["one", "two"]):
+        evaluate_run(folder, names)
+    assert sorted(each["extractor"] for each in result(folder)["fidelity"][len(kept) :]) == ["one", "two"]
+    assert {**result(folder), "fidelity": kept} == result(finished)
+
+
+def test_a_record_says_what_was_ablated(tiny: list[str], tmp_path: Path) -> None:
+    words = ["data=moons-80", "gan.steps=0", *(word for word in tiny if not word.startswith(("data=", "gan.steps=")))]
+    usual = result(run(configure(words), out=str(tmp_path), quiet=True))  # type: ignore[arg-type]
+    assert usual["conditions"] == "C1 C2 C3" and "conditions.C3" not in usual["changed"]
+    assert usual["changed"]["gan.steps"] == 0 and "connect.lr" not in usual["changed"]
+    config = configure([*words, "conditions.C3=false", "conditions.C1=false", "latent.noise=.7"])
+    assert config.prior == "uniform"
+    found = result(run(config, out=tmp_path, quiet=True))
+    assert found["conditions"] == "Ĉ1 C2 Ĉ3" and found["prior"] == "uniform"
+    assert found["changed"] == {
+        **usual["changed"],
+        "conditions.C1": False,
+        "conditions.C3": False,
+        "latent.noise": 0.7,
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["conditions.C3=false", "prior=matched"], "assumes equal masses, and prior=matched does not"),
+        (["conditions.C1=false"], r"changes nothing at latent.noise=0.3.*set latent.noise to 0.5 or more"),
+    ],
+)
+def test_switches_that_contradict_or_do_nothing_are_refused(words: list[str], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        configure(["data=moons-80", *words])
 
 
 class Killed(BaseException):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nemgan.cli.words import AsJson, Out, SkipBad, app
-from nemgan.errors import ConfigError
+from nemgan.errors import ConfigError, NemganError
 from nemgan.terminal import print_shares, print_table, verb
 
 if TYPE_CHECKING:
@@ -97,6 +98,8 @@ def reproduce(
     from nemgan.experiments.reproduce import command
 
     asked = command.ask(name, budget, seeds, results)
+    if write is not None or show:
+        command.stored(asked)
     if write is not None:
         command.write(asked, write)
         typer.echo(str(write))
@@ -104,13 +107,16 @@ def reproduce(
     if not show:
         if name is None:
             raise ConfigError(f"say what to run (or --show): {', '.join(asked.names)}")
-        for line in command.run(asked, out, jobs=jobs, minutes=minutes, again=again):
+        begun = partial(typer.echo, err=True)
+        for line in command.run(asked, out, jobs=jobs, minutes=minutes, again=again, tell=begun):
             typer.echo(line)
     for table in command.tables(asked):
         typer.echo(f"\n{table.title}\n")
         print_table(table.header, table.rows)
         for note in (*table.notes, *table.pictures):
             typer.echo(f"  {note}")
+    if not show and (bad := command.failures(asked)):
+        raise NemganError(f"{bad} cells failed, as said above: run it again")
 
 
 def _either(option: str, given: int | None, told: Config, key: str) -> int | None:

@@ -161,6 +161,8 @@ def evaluate(
         n_clusters=n_clusters,
         class_names=tuple(test.class_names),
         cluster_names=facts.cluster_names,
+        conditions=str(model.conditions),
+        changed=dict(facts.changed),
         class_of_cluster=tuple(of_cluster.tolist()) if of_cluster is not None else None,
         confusion=tuple(map(tuple, table.tolist())) if of_cluster is not None else None,
         cluster_masses=_floats(prior),

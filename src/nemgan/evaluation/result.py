@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
@@ -28,6 +28,7 @@ class Facts:
         seconds_to_acc_95: seconds from the start of the process until the held-out accuracy first reached .95.
         versions: of the software.
         cluster_names: the class whose labels each cluster was given in training, "" where none of it was.
+        changed: settings of the model, dotted, that are not its preset's.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Facts:
     seconds_to_acc_95: float | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     cluster_names: tuple[str, ...] = ()
+    changed: Mapping[str, Any] = field(default_factory=dict)
 
 
 GENERATED = (
@@ -230,6 +232,10 @@ class Result:
     """Share of test samples whose margin is below one half."""
     ambiguous: tuple[Ambiguous, ...] = ()
     """The test samples of smallest margin, smallest first, in the order of the pictures."""
+    conditions: str = ""
+    """The paper's conditions that the model, as configured, is made to meet: ``C1 C2 Ĉ3`` is not the third."""
+    changed: dict[str, Any] | None = None
+    """Settings of the model, dotted, that differ from its preset's for such data: what was ablated, say."""
     schema_version: Literal[1] = 1
 
     def to_json(self) -> str:

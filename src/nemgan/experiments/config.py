@@ -35,7 +35,7 @@ class TrainConfig(Section):
 
 
 class Config(ModelSettings):
-    """One run, complete."""
+    """One run, complete. ``configure`` makes one with what the preset sets for the data; a bare ``Config`` lacks it."""
 
     model: str = "nemgan"
     """A name of ``nemgan models``."""
@@ -98,7 +98,7 @@ def keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
     return found
 
 
-def flat(config: Config) -> dict[str, Any]:
+def flat(config: ModelSettings) -> dict[str, Any]:
     """The configuration as dotted keys and JSON values, those of no section first."""
     found: dict[str, Any] = {}
 
@@ -126,6 +126,8 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
     Raises:
         ConfigError: a word that is not ``key=value``, an unknown key, or a key given twice.
     """
+    if isinstance(words, str | Mapping):
+        raise ConfigError('give a list of words, such as ["data=digits-demo", "seed=3"]')
     known, found = keys(), dict[str, Any]()
     for word in words:
         key, equals, text = word.partition("=")

@@ -99,7 +99,7 @@ def export_model(
         ConfigError: a model without these networks. MissingExtra: onnx is not installed.
     """
     if not all(hasattr(model, name) for name in ("inverter", "generator_ema", "groups", "latent", "prior")):
-        raise ConfigError(f"{type(model).__name__} has no inverter and generator to export: export a nemgan model")
+        raise ConfigError(f"a {type(model).__name__} run cannot be exported, only one of model nemgan can")
     found: Any = model.to("cpu").eval()
     kind = torch.uint8 if len(found.shape) == 3 else torch.float32
     told = ["posterior", "latent"] if found.generates else ["posterior"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ from nemgan.errors import ConfigError, DataError
 from nemgan.experiments.config import Config, build, flat, parse_overrides, show
 from nemgan.experiments.folder import Card, digest
 from nemgan.models import catalog as model_catalog
+from nemgan.models.entry import Entry
 from nemgan.seeding import numpy_generator
+from nemgan.settings import DISJOINT, ModelSettings
 
 if TYPE_CHECKING:
     from nemgan.data.columns import Columns
@@ -64,14 +66,28 @@ def configure_and_read(words: Iterable[str]) -> tuple[Config, Splits | None]:
     entry = model_catalog.entry(asked.model)
     preset = asked.preset if "preset" in overrides else entry.default_preset
     shape, n_clusters, splits = _kind(asked)
-    defaults = {"preset": preset, **entry.defaults(preset, shape, n_clusters)}
-    if splits is not None:
-        defaults = model_catalog.restarted(defaults, shape, len(splits.train))
+    defaults = _usual(entry, preset, shape, n_clusters, None if splits is None else len(splits.train))
+    if overrides.get("conditions.C3") is False:
+        defaults["prior"] = "uniform"
     config = build(overrides, defaults)
     usual, given = flat(build({}, defaults)), flat(config)
     model_catalog.refuse(config.model, (key for key in overrides if given[key] != usual[key]))
     check_model(config)
     return config, splits
+
+
+def _usual(entry: Entry, preset: str, shape: tuple[int, ...], n_clusters: int, own: int | None) -> dict[str, Any]:
+    """What a preset sets for such data; ``own`` is the number of training samples where they are the user's own."""
+    defaults = {"preset": preset, **entry.defaults(preset, shape, n_clusters)}
+    return defaults if own is None else model_catalog.restarted(defaults, shape, own)
+
+
+def changed(config: Config, card: Card, n_train: int) -> dict[str, Any]:
+    """The settings of the model, dotted, that differ from what its preset gives for the data of ``card``."""
+    entry, own = model_catalog.entry(config.model), config.data not in data_catalog.names()
+    usual = flat(build({}, _usual(entry, config.preset, card.shape, card.n_clusters, n_train if own else None)))
+    given = flat(config)
+    return {key: given[key] for key in flat(ModelSettings()) if given[key] != usual[key]}
 
 
 def check_model(config: Config) -> None:
@@ -89,6 +105,15 @@ def check_model(config: Config) -> None:
             "it learns to generate; give it steps, or use model nemgan, preset connected"
         )
     equal = config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
+    if not config.conditions.C3 and not equal:
+        raise ConfigError(
+            f"conditions.C3=false assumes equal masses, and prior={show(config.prior)} does not: drop one of them"
+        )
+    if not config.conditions.C1 and config.latent.noise < DISJOINT:
+        raise ConfigError(
+            f"conditions.C1=false changes nothing at latent.noise={config.latent.noise:g}, where modes do not overlap: "
+            f"set latent.noise to {DISJOINT:g} or more"
+        )
     if not entry.conditions["C3"] and not equal:
         raise model_catalog.lacking(config.model, "C3", f"prior={show(config.prior)}")
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
@@ -37,7 +37,7 @@ from nemgan.experiments.folder import (
     write_json,
     write_text,
 )
-from nemgan.experiments.prepare import Prepared, configure, make_model, prepare
+from nemgan.experiments.prepare import Prepared, changed, configure, make_model, prepare
 from nemgan.models.base import Model
 from nemgan.report import write as write_report
 from nemgan.training.checkpoint import load_model, save_model, saved_info
@@ -68,7 +68,7 @@ def run(
     Raises:
         NemganError: bad input, found before the folder is made; or trouble while training, which names the folder.
     """
-    started = time.monotonic() if started is None else started
+    started, out = time.monotonic() if started is None else started, Path(out)
     with threads(config.threads) as n_threads:
         config = config.model_copy(update={"threads": n_threads})
         device = pick_device(config.device)
@@ -144,7 +144,7 @@ def model_card(folder: Path) -> Card:
 def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
     """Evaluate a finished run again, and write its record if it has none that can be read.
 
-    What training cost is taken from the model.
+    What training cost is taken from the model. Distances by ``extractors`` are added to the record there is.
 
     Args:
         extractors: names (``evaluation/extractors.py``) of features for more Fréchet distances.
@@ -161,16 +161,20 @@ def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
     ready = [extractor(name) for name in names]
     with threads(config.threads), named(folder):
         result = measure(config, model, prepare_again(config, model_card(folder), folder), folder, ready)
-        if not _has_record(folder):
+        stored = _record(folder)
+        if stored is None:
             write_text(folder / RESULT, result.to_json())
+        elif names:
+            by = {each.extractor: each for each in stored.fidelity + result.fidelity}  # the judge's stays the first
+            write_text(folder / RESULT, replace(stored, fidelity=tuple(by.values())).to_json())
     return result
 
 
-def _has_record(folder: Path) -> bool:
+def _record(folder: Path) -> Result | None:
+    """The record of a finished run, if it can be read."""
     with suppress(FileNotFoundError, CheckpointError):
-        Result.from_json((folder / RESULT).read_bytes())
-        return True
-    return False
+        return Result.from_json((folder / RESULT).read_bytes())
+    return None
 
 
 def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = None) -> dict[str, object]:
@@ -311,6 +315,7 @@ def measure(
         seconds=float(cost["seconds"]),
         steps=int(cost["steps"]),
         seconds_to_acc_95=cost["seconds_to_acc_95"],
+        changed=changed(config, prepared.card, len(prepared.train)),
         versions={name: str(value) for name, value in versions(config.device).items()},
     )
     judge = judge_of(prepared.splits, JUDGE_SEED, data_root() / "judges") if model.generates else None

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nemgan.errors import NemganError
+from nemgan.errors import ConfigError, NemganError
 from nemgan.evaluation import judge
 from nemgan.experiments.reproduce import command, figures, paper_tables
 from nemgan.experiments.reproduce.cells import Cell, append
@@ -45,7 +45,13 @@ def test_moons_and_ring_are_run_drawn_and_shown(
     results, runs = tmp_path / "results", tmp_path / "runs"
     for name in ("figure-1", "figure-7"):
         asked = command.ask(name, "quick", "0", results)
-        said = list(command.run(asked, runs, jobs=1, minutes=None, again=False))
+        begun: list[str] = []
+        said = list(command.run(asked, runs, jobs=1, minutes=None, again=False, tell=begun.append))
+        assert (
+            len(begun) == len(said) - 2
+            and f"nemgan {figures.MOONS if name == 'figure-1' else figures.RING} s0" in begun[-1]
+        )
+        assert command.failures(asked) == (name == "figure-1")
         assert f"drew {name}.png" in said[-1], said
         (table,) = command.tables(asked)
         assert table.pictures == (f"{name}.png",)
@@ -58,7 +64,8 @@ def test_moons_and_ring_are_run_drawn_and_shown(
             assert {row[0]: row for row in table.rows}["no-such-model"][1] == "failed"
     assert {path.name for path in results.iterdir()} == {"quality.jsonl", "models.jsonl", "figures"}
     assert str(tmp_path) not in (results / "quality.jsonl").read_text()
-    said = list(command.run(command.ask("figure-7", "quick", "0", results), runs, jobs=1, minutes=None, again=False))
+    asked = command.ask("figure-7", "quick", "0", results)
+    said = list(command.run(asked, runs, jobs=1, minutes=None, again=False, tell=print))
     assert "1 of 1 cells are done" in said[0] and len(said) == 2
     cell = figures.planar("nemgan", figures.RING, 0, "quick")
     assert finished(Store(results), runs, cell) is not None
@@ -66,6 +73,12 @@ def test_moons_and_ring_are_run_drawn_and_shown(
     config = runs / str(Store(results).record(cell)["run"]) / "config.json"
     config.write_text(config.read_text().replace('"seed": 0', '"seed": 1'))
     assert finished(Store(results), runs, cell) is None  # another run in a folder of that name
+
+
+def test_what_cannot_be_shown_says_why_and_figure_5_is_with_figure_4(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no records in .*: run from a clone of the repository, or say --results"):
+        command.stored(command.ask("table-1", "quick", None, tmp_path))
+    assert command.ask("figure-5", "quick", None, tmp_path).names == ["figure-4"]
 
 
 def put(folder: Path, cell: Cell, acc: float, fd: float) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from nemgan.errors import ConfigError, unknown
 from nemgan.experiments.reproduce import page
-from nemgan.experiments.reproduce.cells import todo
+from nemgan.experiments.reproduce.cells import Cell, Record, failed, todo
 from nemgan.experiments.reproduce.runner import describe, run_all, train
-from nemgan.experiments.reproduce.tables import Store, Table
+from nemgan.experiments.reproduce.tables import NO_DATA, Store, Table
 from nemgan.experiments.reproduce.targets import BUDGETS, TARGETS, Target, parse_seeds, results_folder, target
 
 
@@ -41,12 +41,22 @@ def ask(name: str | None, budget: str, seeds: str | None, results: Path | None) 
     return Asked(targets, budget, parse_seeds(seeds), Store(results_folder(results)))
 
 
-def run(asked: Asked, runs: Path, *, jobs: int, minutes: float | None, again: bool) -> Iterator[str]:
+def run(
+    asked: Asked, runs: Path, *, jobs: int, minutes: float | None, again: bool, tell: Callable[[str], None]
+) -> Iterator[str]:
     """Run the cells that have no record and draw the figures; a line for every step. Records are stored as they come.
+
+    Args:
+        tell: called with a line when a cell is begun, which may take minutes or hours.
 
     Raises:
         ConfigError: the folder of results cannot be written.
     """
+
+    def begin(cell: Cell, runs: Path) -> Record:
+        tell(f"{time.strftime('%H:%M')} {cell}")
+        return train(cell, runs, minutes=minutes)
+
     for each in asked.targets:
         cells = each.cells(asked.budget, asked.seeds)
         folder = asked.store.folder
@@ -57,13 +67,32 @@ def run(asked: Asked, runs: Path, *, jobs: int, minutes: float | None, again: bo
         except OSError as error:
             raise ConfigError(f"cannot write {folder} ({error.strerror}): give another --results") from None
         file_of = lambda cell: asked.store.path(cell.home)  # noqa: E731
-        made = run_all(cells, file_of, runs, jobs=jobs, again=again, run=partial(train, minutes=minutes))
+        made = run_all(cells, file_of, runs, jobs=jobs, again=again, run=begin)
         for count, (cell, record) in enumerate(made, 1):
             yield f"{count}/{missing} {describe(cell, record)}"
         if each.draw is not None:
             fresh = Store(asked.store.folder)
             for picture in each.draw(fresh, runs, asked.budget, asked.seeds):
                 yield f"drew {picture}"
+
+
+def failures(asked: Asked) -> int:
+    """How many cells of all targets asked for have failed, but for want of data."""
+    store = Store(asked.store.folder)
+    cells = {cell for each in asked.targets for cell in each.cells(asked.budget, asked.seeds)}
+    found = [store.record(cell) for cell in cells]
+    return sum(failed(record) and record["failed"] != NO_DATA for record in found if record is not None)
+
+
+def stored(asked: Asked) -> None:
+    """See that there are records to show.
+
+    Raises:
+        ConfigError: there are none in the folder.
+    """
+    folder = asked.store.folder
+    if not any(folder.glob("*.jsonl")):
+        raise ConfigError(f"no records in {folder}: run from a clone of the repository, or say --results FOLDER")
 
 
 def tables(asked: Asked) -> Iterator[Table]:

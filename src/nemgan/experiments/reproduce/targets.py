@@ -77,6 +77,7 @@ _TARGETS = [
     Target("figure-7", "Figure 7: ring", figures.ring_cells, figures.ring_tables, _draw("ring")),
 ]
 TARGETS = {target.name: target for target in _TARGETS}
+_TOGETHER = {"figure-5": "figure-4"}
 
 
 def target(name: str) -> Target:
@@ -85,6 +86,7 @@ def target(name: str) -> Target:
     Raises:
         ConfigError: no such target.
     """
+    name = _TOGETHER.get(name, name)
     if name not in TARGETS:
         raise unknown("target", name, TARGETS)
     return TARGETS[name]
