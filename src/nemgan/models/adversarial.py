@@ -90,14 +90,19 @@ class Rival(Model):
         """From points of ``latent``, in the settings' size."""
         return Generator(self.latent.dim, self.shape, self.settings.network.width, self.settings.network.style)
 
-    def new_critic(self) -> Critic:
-        """Of samples, in the settings' size, with spectral normalisation for the hinge loss."""
+    def new_critic(self, spectral: bool | None = None) -> Critic:
+        """Of samples, in the settings' size.
+
+        Args:
+            spectral: spectral normalisation; by default where the loss is hinge, as it is unless ``own_loss`` or
+                ``gan.loss`` says otherwise. A model with a ``critic_loss`` of its own has to say.
+        """
         net = self.settings.network
         return Critic(
             self.shape,
             net.width,
             style=net.style,
-            spectral=self.loss == "hinge",
+            spectral=self.loss == "hinge" if spectral is None else spectral,
             minibatch=bool(self.rival.minibatch),
         )
 

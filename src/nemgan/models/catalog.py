@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from nemgan.errors import ConfigError, unknown
@@ -153,12 +155,19 @@ _NEMGAN = Entry(
     uses_labels=True,
 )
 
-_ENTRIES = {each.name: each for each in [_NEMGAN, *RIVALS]}
+GROUP = "nemgan.models"
+
+
+@lru_cache(maxsize=1)
+def _entries() -> Mapping[str, Entry]:
+    """All models: ours, and those that installed packages declare in the entry-point group ``nemgan.models``."""
+    ours = {each.name: each for each in [_NEMGAN, *RIVALS]}
+    return {each.name: each for each in (point.load() for point in entry_points(group=GROUP))} | ours
 
 
 def names() -> list[str]:
     """Names of all models."""
-    return sorted(_ENTRIES)
+    return sorted(_entries())
 
 
 def entry(name: str) -> Entry:
@@ -167,19 +176,19 @@ def entry(name: str) -> Entry:
     Raises:
         ConfigError: no such model.
     """
-    if name not in _ENTRIES:
-        raise unknown("model", name, _ENTRIES)
-    return _ENTRIES[name]
+    if name not in _entries():
+        raise unknown("model", name, _entries())
+    return _entries()[name]
 
 
 def having(condition: str) -> list[str]:
     """Names of the models that meet ``condition`` (C1, C2 or C3)."""
-    return [name for name in names() if _ENTRIES[name].conditions[condition]]
+    return [name for name in names() if _entries()[name].conditions[condition]]
 
 
 def name_of(kind: str) -> str:
     """The name of the model whose class is called ``kind``; that itself where there is none in the catalogue."""
-    return next((each.name for each in _ENTRIES.values() if each.at[1] == kind), kind)
+    return next((each.name for each in _entries().values() if each.at[1] == kind), kind)
 
 
 _LACKS = {"C1": "has no modes", "C2": "has no inverter", "C3": "takes its modes to be equally likely"}
@@ -196,7 +205,7 @@ def lacking(name: str, condition: str, asked: str) -> ConfigError:
 
 def without_labels(name: str) -> ConfigError:
     """The error for labels given to a model that uses none."""
-    using = [each.name for each in _ENTRIES.values() if each.uses_labels]
+    using = [each.name for each in _entries().values() if each.uses_labels]
     return ConfigError(f"model {name} learns from no labels: use labels=0, or model {_either(using)}")
 
 
@@ -207,7 +216,7 @@ def refuse(name: str, keys: Iterable[str]) -> None:
         ConfigError: it does not have one of them; the message names the models that do.
     """
     for key in keys:
-        having = sorted(each.name for each in _ENTRIES.values() if key in each.takes)
+        having = sorted(each.name for each in _entries().values() if key in each.takes)
         if having and name not in having:
             raise ConfigError(f"{key} is no setting of model {name}: drop it, or use {_either(having)}")
 
@@ -243,5 +252,6 @@ def create(
     found = entry(name)
     module, kind = found.at
     settings = _complete(settings, found, shape)
-    model: Model = getattr(import_module(f"nemgan.models.{module}"), kind)(settings, shape, n_clusters, prior, seed)
+    found_in = import_module(module if "." in module else f"nemgan.models.{module}")
+    model: Model = getattr(found_in, kind)(settings, shape, n_clusters, prior, seed)
     return model

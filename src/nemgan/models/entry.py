@@ -25,7 +25,7 @@ class Entry:
     Attributes:
         conditions: which of the paper's conditions it meets, by name.
         presets: by name, a function of a sample's shape and the number of clusters that returns dotted keys.
-        at: module and class.
+        at: module (of ``nemgan.models``, or with dots, anywhere) and class.
         takes: the settings it has, of those that shape a model.
         uses_labels: whether it learns from disclosed labels.
         learns_masses: whether it learns the clusters' masses without labels, whatever its settings.
@@ -131,6 +131,7 @@ def rival(
     """An entry with presets ``shared`` and ``published``.
 
     Args:
+        at: module (of ``nemgan.models``, or with dots, anywhere) and class.
         conditions: names of those it meets.
         takes: names of its settings beside those of all rivals.
         shared, published: what the presets set, beside what they set for all rivals.
