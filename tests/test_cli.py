@@ -86,6 +86,8 @@ def test_models_lists_presets_and_conditions() -> None:
     assert {"connected", "paper", "reference"} <= set(found["nemgan"]["presets"])
     assert found["nemgan"]["conditions"] == {"C1": True, "C2": True, "C3": True}
     assert "nemgan" in call("models").stdout
+    assert "gan.reconstruction" in call("models", "clustergan").stdout
+    assert "rival.codes" in json.loads(call("models", "infogan", "--json").stdout)["takes"]
 
 
 def test_print_config_prints_words_that_train_takes() -> None:

@@ -91,6 +91,12 @@ def test_how_many_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert found.zero_labels.masses == pytest.approx([0, 0.625, 0.375], abs=0.06)
 
 
+def test_compare_and_ablate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = follow(DOCS / "tutorials" / "compare-and-ablate.md")
+    assert names["record"]["changed"] == {"gan.steps": 300}
+
+
 def test_balance_my_training_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("imblearn")
     monkeypatch.chdir(tmp_path)

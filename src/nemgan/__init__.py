@@ -14,12 +14,13 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from nemgan.data.dataset import Dataset
+    from nemgan.data.dataset import Dataset, Splits
     from nemgan.errors import NemganError
     from nemgan.estimators.clusterer import NEMGANClusterer
     from nemgan.estimators.oversampler import NEMGANOverSampler
+    from nemgan.evaluation.evaluate import embed, generate, predict
     from nemgan.experiments.config import Config
-    from nemgan.experiments.run import configure, load_run, resume_run, run
+    from nemgan.experiments.run import configure, evaluate_run, load_run, resume_run, run
     from nemgan.priors import estimate_priors
 
 __version__ = "0.1.0"
@@ -29,10 +30,15 @@ __all__ = [
     "NEMGANClusterer",
     "NEMGANOverSampler",
     "NemganError",
+    "Splits",
     "__version__",
     "configure",
+    "embed",
     "estimate_priors",
+    "evaluate_run",
+    "generate",
     "load_run",
+    "predict",
     "resume_run",
     "run",
 ]
@@ -46,9 +52,14 @@ _HOMES = {
     "NEMGANClusterer": "nemgan.estimators.clusterer",
     "NEMGANOverSampler": "nemgan.estimators.oversampler",
     "NemganError": "nemgan.errors",
+    "Splits": "nemgan.data.dataset",
     "configure": "nemgan.experiments.run",
+    "embed": "nemgan.evaluation.evaluate",
     "estimate_priors": "nemgan.priors",
+    "evaluate_run": "nemgan.experiments.run",
+    "generate": "nemgan.evaluation.evaluate",
     "load_run": "nemgan.experiments.run",
+    "predict": "nemgan.evaluation.evaluate",
     "resume_run": "nemgan.experiments.run",
     "run": "nemgan.experiments.run",
 }

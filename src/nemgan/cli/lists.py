@@ -41,7 +41,10 @@ def data(
 
 @app.command()
 @verb
-def models(as_json: AsJson = False) -> None:
+def models(
+    name: Annotated[str | None, typer.Argument(help="One of them, with its settings.", show_default=False)] = None,
+    as_json: AsJson = False,
+) -> None:
     """List models, their presets and conditions."""
     from nemgan.models import catalog
 
@@ -52,14 +55,18 @@ def models(as_json: AsJson = False) -> None:
             "conditions": entry.conditions,
             "paper": entry.paper,
             "presets": list(entry.presets),
+            "takes": sorted(entry.takes),
         }
-        for entry in map(catalog.entry, catalog.names())
+        for entry in map(catalog.entry, catalog.names() if name is None else [name])
     ]
     if as_json:
-        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(found[0] if name else found, indent=1, ensure_ascii=False))
+    elif name:
+        print_pairs({key: " ".join(value) if key == "takes" else value for key, value in found[0].items()})
     else:
         header = ["name", "title", "conditions", "presets", "paper"]
         print_table(header, [[plain(each[key]) for key in header] for each in found])
+        typer.echo("\nnemgan models NAME tells which settings one takes")
 
 
 @app.command()
