@@ -4,7 +4,7 @@
     h(x) = (ẑ, ŷ)                     the inverter (C2)
     P_Y of the clusters = the data's  known, or learned (C3)
 
-    min_{g,h} max_d  E[log d(w)] + E[log(1 − d(g(z)))] + D(P_Ŷ, P_Y)          (Eq. 3–4)
+    min_{g,h} max_d  E[log d(x)] + E[log(1 − d(g(z)))] + D(P_Ŷ, P_Y)          (Eq. 3–4)
 
 Presets ``paper`` and ``reference`` train g, h and d together, h on generated samples alone. ``connected`` first trains
 h on the data's neighbourhoods (``models.connected``): the latent then has one mode for each of h's micro-modes, a
