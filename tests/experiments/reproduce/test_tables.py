@@ -174,6 +174,30 @@ def test_every_target_renders_from_nothing_and_has_cells(name: str, budget: str,
     assert chosen.cells(budget, None) != [] and {cell.seed for cell in cells} <= {0, 1}
 
 
+def test_the_page_in_the_documentation_is_that_of_the_stored_records() -> None:
+    root = Path(__file__).parents[3]
+    text = render(
+        TARGETS.values(), Store(root / "benchmarks" / "results"), "quick", None, "../benchmarks/results/figures"
+    )
+    again = "write it again: nemgan reproduce --write docs/reproduction.md"
+    assert (root / "docs" / "reproduction.md").read_text("utf-8") == text, again
+
+
+@pytest.mark.parametrize(
+    ("data", "l1", "acc", "says"),
+    [
+        ("mnist-2-3v5-70", 0.02, 0.985, "met"),
+        ("mnist-2-3v5-70", 0.05, 0.97, "short in masses, ACC"),
+        ("cifar-2-70", 0.05, 0.90, "met"),
+        ("cifar-2-70", 0.05, 0.88, "short in ACC"),
+        ("mnist-5", 0.0, 1.0, "–"),
+    ],
+)
+def test_what_is_asked_of_masses_learned(data: str, l1: float, acc: float, says: str) -> None:
+    ours = Group(1, ({"acc": acc, "prior_l1": l1},))
+    assert zero_labels._learned(data, ours, Group(1, ({"acc": 0.99},))) == says
+
+
 def test_the_page_is_made_of_stored_records(stored: Path, tmp_path: Path) -> None:
     page = tmp_path / "docs" / "reproduction.md"
     done = CliRunner().invoke(app, ["reproduce", "--write", str(page), "--results", str(stored)])
