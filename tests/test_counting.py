@@ -43,4 +43,6 @@ def test_pair_cut_by_hand():
 def test_another_number_is_named_only_where_it_is_clearly_better():
     counts = [Count(2, 0.1, 0.2), Count(3, 0.1, 0.23), Count(4, 0.1, 0.4)]
     assert fitting_better(counts, 4) is None and fitting_better(counts, 2) == counts[2]
+    coarse = [Count(2, 0.01, 0.12), Count(3, 0.1, 0.19), Count(4, 0.1, 0.08)]
+    assert fitting_better(coarse, 3) is None and fitting_better(coarse, 4) == coarse[0]
     assert fitting_better(counts[:2], 2) is None and fitting_better(counts, 9) is None and fitting_better([], 2) is None

@@ -17,6 +17,8 @@ from nemgan.cutting import cut
 
 Float = NDArray[np.float64]
 
+LOW_AGREEMENT = 0.9
+"""Share of the samples that partitions agree on, below which another answer would be nearly as good."""
 CLEARLY = 1.2
 """Times by which the evidence for another number of clusters must exceed that for the one asked for."""
 
@@ -80,9 +82,12 @@ def suggest(counts: list[Count]) -> int | None:
 
 
 def fitting_better(counts: list[Count], m: int) -> Count | None:
-    """The suggested number of clusters where the evidence for it is clearly more than for ``m``; None otherwise."""
+    """The suggested number of clusters where the evidence for it is clearly more than for ``m``; None otherwise.
+
+    Where m is natural too, fewer clusters are a coarser level of the same data (shoes and clothes) and no better.
+    """
     found = {count.m: count for count in counts}
     best = suggest(counts)
     if best is None or best == m or m not in found or found[best].ratio < CLEARLY * found[m].ratio:
         return None
-    return found[best]
+    return None if best < m and found[m].ratio > 1 else found[best]

@@ -19,19 +19,33 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+TELLING = {
+    *(errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT),
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG),
+}
+"""Numbers of the errors of files that a user can do something about."""
+
+
+def _home(word: Any) -> Any:
+    """``word`` with ``~`` at the start of a path replaced: no shell does so in ``--out=~/x``."""
+    if isinstance(word, list):
+        return [_home(each) for each in word]
+    return word.expanduser() if isinstance(word, Path) else word
+
+
 def verb(function: Callable[P, R]) -> Callable[P, R]:
     """Turn errors that a user can act on into one line on stderr and an exit status."""
 
     @functools.wraps(function)
     def safe(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
-            return function(*args, **kwargs)
+            return function(*map(_home, args), **{key: _home(value) for key, value in kwargs.items()})
         except NemganError as error:
             _fail(str(error), getattr(error, "exit_code", 2), getattr(error, "__notes__", ()))
         except KeyboardInterrupt as error:
             _fail("interrupted", 130, getattr(error, "__notes__", ()))
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EACCES, errno.EPERM, errno.EROFS, errno.EDQUOT):
+            if error.errno not in TELLING:
                 raise
             _fail(f"{error.filename or 'a file'}: {error.strerror}", 2, getattr(error, "__notes__", ()))
 
@@ -101,13 +115,13 @@ def _masses(record: Mapping[str, Any]) -> dict[str, str]:
     of_cluster = record.get("class_of_cluster")
     classes = [_class(name) for name in record.get("class_names", ())]
     named = dict(enumerate(map(_class, record.get("cluster_names", ()))))  # by labels that training was given
-    names = [_both(named.get(k, ""), k) for k in range(len(learned))]
+    names = [name_of(named.get(k, ""), k) for k in range(len(learned))]
     if of_cluster is not None:  # by class, then the clusters that no class was left for
         cluster = {c: k for k, c in enumerate(of_cluster) if c >= 0}
         names = [
-            _both(named.get(cluster[c], name), cluster[c]) if c in cluster else name for c, name in enumerate(classes)
+            name_of(named.get(cluster[c], name), cluster[c]) if c in cluster else name for c, name in enumerate(classes)
         ]
-        names += [_both(named.get(k, ""), k) for k, c in enumerate(of_cluster) if c < 0]
+        names += [name_of(named.get(k, ""), k) for k, c in enumerate(of_cluster) if c < 0]
     order = sorted(range(len(learned)), key=lambda i: -learned[i])
     said = {"learned": "learned", "uniform": "assumed"}.get(str(record["prior"]), "given")
     found = {f"masses {said}": _named(learned, names, order)}
@@ -121,7 +135,8 @@ def _class(name: str) -> str:
     return f"class {name}" if name.isdecimal() else name
 
 
-def _both(name: str, cluster: int) -> str:
+def name_of(name: str, cluster: int) -> str:
+    """A cluster by the name labels gave it, if any, and its number."""
     return f"{name} (cluster {cluster})" if name else f"cluster {cluster}"
 
 
@@ -136,11 +151,15 @@ def _certainty(record: Mapping[str, Any]) -> dict[str, str]:
     """How sure the clusters and their number are, where the record says so; no labels are used for either."""
     if record.get("agreement") is None:
         return {}
-    from nemgan.counting import Count, fitting_better
+    from nemgan.counting import LOW_AGREEMENT, Count, fitting_better
 
+    names = record.get("cluster_names", ())
+    told = bool(names) and all(names)  # labels of every cluster say how many there are
     best = fitting_better([Count(**count) for count in record.get("counts", ())], record["n_clusters"])
-    beside = f"; {best.m} clusters may fit better (see the report)" if best else ""
-    return {"how sure": f"partitions agree on {record['agreement']:.0%} of the samples{beside}"}
+    beside = f"; {best.m} clusters may fit better (see the report)" if best and not told else ""
+    low = record["agreement"] < LOW_AGREEMENT
+    doubt = f": below {LOW_AGREEMENT:.0%} another answer would be nearly as good" if low else ""
+    return {"how sure": f"partitions agree on {record['agreement']:.0%} of the samples{doubt}{beside}"}
 
 
 def _of(fidelity: Mapping[str, Any]) -> str:
@@ -222,8 +241,18 @@ def print_shares(found: Mapping[str, Any]) -> None:
         typer.echo(
             "the clusters found without labels may not be these kinds: their shares differ by more than the intervals"
         )
+    single = [name for name, n in _labels_of(found).items() if n == 1]
+    if single:
+        said = "has a single label" if len(single) == 1 else "have a single label each"
+        typer.echo(f"{', '.join(single)} {said}, from which no interval can be told: label one more")
     if wide:
         typer.echo("there are more clusters than labelled classes: those of no labels are in order of size")
+
+
+def _labels_of(found: Mapping[str, Any]) -> dict[str, int]:
+    """Number of labels of each class, by name; empty without labels."""
+    shares = found["counting"]["masses"] if found["counting"] else []
+    return {str(name): round(share * found["n_labels"]) for name, share in zip(found["classes"], shares, strict=False)}
 
 
 def _apart(one: Sequence[Sequence[float]], other: Sequence[Sequence[float]]) -> bool:

@@ -37,7 +37,7 @@ def test_merged_and_split_modes_are_named() -> None:
         ({"found_masses": (0.004, 0.4, 0.596)}, "Clusters that are nearly empty"),
         ({"confidence": 0.5}, "Low confidence"),
         ({"agreement": 0.7}, "The clusters are not certain"),
-        ({"counts": (Count(2, 0.1, 0.9), Count(3, 0.1, 0.2))}, "Another number of clusters fits better"),
+        ({"counts": (Count(2, 0.1, 0.9), Count(3, 0.1, 0.09))}, "Another number of clusters may fit better"),
         (
             {"separation": Separation((1, 0, None), (0.1, 0.1, None), (0.05, None, None)), "counts": ()},
             "Clusters that may be merged or split",
@@ -126,6 +126,10 @@ def test_masses_that_still_move_at_the_end_are_said_to() -> None:
 
     assert settled(rows(0), 2) == 0.0 and settled(rows(50), 2) == 0.6 and settled(rows(90), 2) == 1.0
     assert settled(rows(90), 3) is None and settled(rows(0)[:4], 2) is None
+    restarts = [{**row, "stage": "connect 2"} for row in rows(90)] + [
+        {**row, "stage": "refine", "stage_step": row["step"], "step": 100 + row["step"]} for row in rows(50)
+    ]
+    assert settled(restarts, 2) == 0.6
     assert "The masses had not settled" in [each.title for each in diagnose(record(), 1.0)]
     assert [each.title for each in diagnose(record(), 0.5)] == ["Nothing stands out"]
 

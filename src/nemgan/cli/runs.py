@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +13,7 @@ import typer
 
 from nemgan.cli.words import STARTED, AsJson, Out, Quiet, Run, SkipBad, app
 from nemgan.errors import ConfigError
-from nemgan.terminal import print_pairs, print_summary, print_table, read_record, verb
+from nemgan.terminal import name_of, print_pairs, print_summary, print_table, read_record, verb
 
 if TYPE_CHECKING:
     from nemgan.experiments.config import Config
@@ -61,6 +64,8 @@ def train(
 
     # refused before torch is imported, where it can be
     config, splits = configure_and_read(words) if resume is None else (None, None)
+    if config is not None and not any(word.startswith("data=") for word in words):
+        typer.echo(f"nemgan: note: no data= is given: this is about the built-in {config.data}", err=True)
     if config is not None and print_config:
         _print_config(config)
         return
@@ -144,6 +149,7 @@ def predict(
         typer.echo(text, nl=False)
         return
     write_new(out, text)
+    typer.echo(_sizes(text), err=True)
     typer.echo(str(out))
 
 
@@ -204,6 +210,12 @@ def report(run: Run) -> None:
 
     read_config(run)  # a run folder, or a clear error
     typer.echo(str(write(run)))
+
+
+def _sizes(text: str) -> str:
+    """How many samples each cluster has in a CSV of ``predict``: ``cluster 0: 631, boot (cluster 1): 92``."""
+    sizes = Counter((int(row["cluster"]), row.get("class", "")) for row in csv.DictReader(io.StringIO(text)))
+    return ", ".join(f"{name_of(name, cluster)}: {n}" for (cluster, name), n in sorted(sizes.items()))
 
 
 def _print_config(config: Config) -> None:

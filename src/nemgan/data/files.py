@@ -96,6 +96,7 @@ def find(
         raise DataError(f"{path} holds pictures but vectors of {shape[0]} numbers are wanted: give .npy or .npz")
     files, base = ([path], path.parent) if path.is_file() else (folders.find_pictures(path), path)
     pixels, kept, white, notes = folders.decode(files, shape, how.skip_bad, white)
+    notes += folders.other_files(path) if path.is_dir() else ()
     return Found(pixels, [_printable(f.relative_to(base)) for f in kept], notes, white=white)
 
 
@@ -139,6 +140,9 @@ def load(
         y, names = folders.folder_labels(path, [path / name for name in found.ids])
     shown: Array | None = None
     notes: tuple[str, ...] = ()
+    if kind == "picture" and names:
+        more = ", …" if len(names) > 5 else ""
+        notes = (f"the {len(names)} subfolders are taken to be classes: {', '.join(names[:5])}{more}",)
     if few is not None:
         given = labels.read_labels(few, found.ids, how.id_column)
         if names and not set(names) & set(given):

@@ -18,7 +18,22 @@ SIZES = (8, 28, 32, 64)
 _SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation"))
 SEVERAL = (".tif", ".tiff", ".gif", ".webp")
 """Endings of files that may hold several pictures."""
+_TEXTS = frozenset((".csv", ".db", ".html", ".ini", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml", ".yml"))
 _SHOWN = 3  # names or sizes in a message
+
+
+def other_files(folder: Path) -> tuple[str, ...]:
+    """A remark on files in ``folder`` that are no pictures that can be read, by their endings; none if there are none.
+
+    Cameras write pictures (.heic, .cr2) that are then seen to be missing. Hidden files and texts are no surprise.
+    """
+    found = Counter(
+        Path(name).suffix.lower() or "no ending"
+        for _, _, names in os.walk(folder)
+        for name in names
+        if not name.startswith(".") and Path(name).suffix.lower() not in SUFFIXES | _TEXTS
+    )
+    return (f"{found.total()} files that are no pictures to be read are left out: {_counted(found)}",) if found else ()
 
 
 def find_pictures(folder: Path) -> list[Path]:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from nemgan.errors import DataError, MissingExtra
+from nemgan.errors import ConfigError, DataError, MissingExtra
 from nemgan.estimators.clusterer import NEMGANClusterer
 from nemgan.estimators.layout import naming_words, of_kinds
 
@@ -86,6 +86,8 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         Raises:
             ValueError: bad data or parameters, or a strategy that does not fit the classes.
         """
+        if (self.settings or {}).get("gan.steps") == 0:
+            raise ConfigError("gan.steps=0 trains no generator, and new samples are made by it: leave it out")
         dims = getattr(X, "ndim", None) or np.ndim(X)
         images = dims > 2
         given: Any = np.asarray(X) if images else X

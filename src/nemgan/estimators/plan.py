@@ -31,7 +31,8 @@ def settings_for(
 ) -> Config:
     """Settings for ``n`` samples of ``shape``: the preset's, cut to the data, under the user's ``overrides``.
 
-    Below ``ENOUGH`` samples (``PLENTY`` for the generator) stages shrink in proportion to n. Micro-modes are at least
+    Below ``ENOUGH`` samples (``PLENTY`` for the generator) stages shrink in proportion to n, but for the generator of
+    images of 16 pixels and more: after a third of the steps these are not recognised. Micro-modes are at least
     twice the clusters, else at most a third of the samples, and never more than these. Few samples are merged fewer
     times, since merging then costs more than training.
 
@@ -51,6 +52,8 @@ def settings_for(
     connected = "connect.steps" in steps or "contrast.steps" in steps
     if connected:  # the published presets are used as published
         for key, value in steps.items():
+            if key == "gan.steps" and len(shape) == 3 and shape[1] >= 16:
+                continue
             least, enough = (LEAST_GAN, PLENTY) if key.startswith("gan.") else (LEAST, ENOUGH)
             defaults[key] = max(min(value, least), round(value * min(1.0, n / enough)))
         defaults["gan.even"] = 1.0  # each cluster is sampled on its own, so none may be learned less than others

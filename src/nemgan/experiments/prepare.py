@@ -196,7 +196,8 @@ def _count(config: Config, train: Dataset) -> int:
         )
     if config.few is not None and n < train.n_classes:
         raise ConfigError(
-            f"{config.labels} labels {train.n_classes} classes, but n_clusters={n}: raise n_clusters, or drop it"
+            f"{config.labels} labels {train.n_classes} classes ({', '.join(train.class_names[:9])}), but "
+            f"n_clusters={n}: raise n_clusters, or drop it"
         )
     if config.few is not None and n > train.n_classes and not _connected(config):
         raise ConfigError(

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from nemgan.data.catalog import data_root
+from nemgan.data.catalog import data_root, names
 from nemgan.data.dataset import Splits
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError
@@ -111,6 +111,9 @@ def prepare_again(config: Config, card: Card, folder: Path) -> Prepared:
     Raises:
         ConfigError: other data now, of which other samples would be held out.
     """
+    own = Path(config.data).expanduser()
+    if config.data not in names() and not own.is_absolute() and not own.exists():
+        raise ConfigError(f"{folder} was started on {config.data}, which is not in the current folder: go where it is")
     prepared = prepare(config, card.table)
     if prepared.card.digest != card.digest:
         raise ConfigError(
@@ -154,17 +157,17 @@ def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
         ConfigError: changed data; an extractor that is unknown, not installed, or asked of a run without a generator.
     """
     folder = Path(folder)
-    names = list(extractors)
+    wanted = list(extractors)
     config, model = load_run(folder)
-    if names and not model.generates:
-        raise ConfigError(f"{folder} trained no generator (gan.steps=0): extractor {names[0]} has no samples to see")
-    ready = [extractor(name) for name in names]
+    if wanted and not model.generates:
+        raise ConfigError(f"{folder} trained no generator (gan.steps=0): extractor {wanted[0]} has no samples to see")
+    ready = [extractor(name) for name in wanted]
     with threads(config.threads), named(folder):
         result = measure(config, model, prepare_again(config, model_card(folder), folder), folder, ready)
         stored = _record(folder)
         if stored is None:
             write_text(folder / RESULT, result.to_json())
-        elif names:
+        elif wanted:
             by = {each.extractor: each for each in stored.fidelity + result.fidelity}  # the judge's stays the first
             write_text(folder / RESULT, replace(stored, fidelity=tuple(by.values())).to_json())
     return result

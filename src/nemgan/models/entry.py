@@ -125,6 +125,7 @@ def rival(
     *,
     shared: Defaults,
     published: Defaults,
+    plane: Defaults | None = None,
     vectors_only: bool = False,
     learns_masses: bool = False,
 ) -> Entry:
@@ -135,6 +136,7 @@ def rival(
         conditions: names of those it meets.
         takes: names of its settings beside those of all rivals.
         shared, published: what the presets set, beside what they set for all rivals.
+        plane: what ``shared`` sets of two or three numbers beside that.
         vectors_only: the published constants are for vectors.
     """
     first: Defaults = _RIVAL | ({"prior": "learned"} if "C3" in conditions else {})
@@ -142,7 +144,8 @@ def rival(
 
     def ours(shape: tuple[int, ...], n_clusters: int) -> Defaults:
         width = 64 if len(shape) == 1 else 24 if shape[0] == 3 else 16
-        return first | {"network.inverter_width": width} | shared | _as_ours(shape, taken)
+        of_plane = plane if plane is not None and adversarial(shape) is PLANE else {}
+        return first | {"network.inverter_width": width} | shared | _as_ours(shape, taken) | of_plane
 
     def theirs(shape: tuple[int, ...], n_clusters: int) -> Defaults:
         return first | _LONG | {"network.inverter_width": 64 if len(shape) == 1 else 32} | published

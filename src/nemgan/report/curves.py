@@ -57,17 +57,19 @@ def _scores(rows: Sequence[Mapping[str, Any]], marks: Sequence[tuple[float, str]
 
 
 def settled(rows: Sequence[Mapping[str, Any]], n_clusters: int) -> float | None:
-    """Share of training, in [0, 1], after which the found shares stayed within 0.05 (L1) of their last.
+    """Share of the last stage, in [0, 1], after which the found shares stayed within 0.05 (L1) of their last.
 
-    None where they were looked at fewer than five times.
+    Before it there may be restarts, each with clusters of its own. None where it was looked at fewer than five times.
     """
     kept = [row for row in _with(rows, "found", n_clusters) if _number(row.get("step"))]
-    if len(kept) < 5 or not kept[-1]["step"]:
+    kept = [row for row in kept if row.get("stage") == kept[-1].get("stage")]
+    begin = kept[0]["step"] - kept[0].get("stage_step", kept[0]["step"]) if kept else 0
+    if len(kept) < 5 or kept[-1]["step"] == begin:
         return None
     last = kept[-1]["found"]
     moved = [sum(abs(a - b) for a, b in zip(row["found"], last, strict=True)) > STILL for row in kept]
     first = max((i + 1 for i, each in enumerate(moved) if each), default=0)
-    return float(kept[first]["step"] / kept[-1]["step"]) if first else 0.0
+    return float((kept[first]["step"] - begin) / (kept[-1]["step"] - begin)) if first else 0.0
 
 
 def _with(rows: Sequence[Mapping[str, Any]], key: str, n: int) -> list[Mapping[str, Any]]:

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from nemgan.counting import fitting_better
+from nemgan.counting import LOW_AGREEMENT, fitting_better
 from nemgan.evaluation.result import Result
 from nemgan.settings import GanConfig
 
@@ -15,7 +15,7 @@ EMPTY = 0.01
 PART = 0.2
 """Share of a cluster that makes a second class a part of it, and of a class that makes a second cluster hold it."""
 LOW_CONFIDENCE, LOW_PURITY, LOW_DIVERSITY, LOW_JUDGE, FAR = 0.7, 0.9, 0.5, 0.95, 0.1
-LOW_AGREEMENT, LATE = 0.9, 0.8
+LATE = 0.8
 CONNECTED = ("connected", "thorough")
 """Presets that train the generator for as long as ``GanConfig`` says."""
 RARE = 1e-3
@@ -113,7 +113,8 @@ def _number_of_clusters(result: Result) -> list[Finding]:
     pair = result.separation.closest() if result.separation else None
     loose = result.separation.loosest() if result.separation else None
     best = fitting_better(list(result.counts), result.n_clusters)
-    if best is not None:
+    told = bool(result.cluster_names) and all(result.cluster_names)  # labels of every cluster say how many there are
+    if best is not None and not told:
         more = best.m > result.n_clusters
         ours = next(count.ratio for count in result.counts if count.m == result.n_clusters)
         text = (
@@ -126,7 +127,7 @@ def _number_of_clusters(result: Result) -> list[Finding]:
         elif pair and not more:
             text += f"Clusters {pair[0]} and {pair[1]} are the least apart. "
         text += f"Nothing was changed; try n_clusters={best.m}."
-        return [Finding("look", "Another number of clusters fits better", text)]
+        return [Finding("look", "Another number of clusters may fit better", text)]
     if pair and loose and pair[2] >= loose[1]:
         a, b, joined = pair
         text = (

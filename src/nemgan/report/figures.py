@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nemgan.counting import Count, fitting_better, suggest
+from nemgan.counting import LOW_AGREEMENT, Count, fitting_better, suggest
 from nemgan.evaluation.result import Result
-from nemgan.report.diagnosis import LOW_AGREEMENT, percent
+from nemgan.report.diagnosis import percent
 
 NO_CLASS = "no class"
 MOST_CLUSTERS = 30
