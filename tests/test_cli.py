@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -288,9 +289,35 @@ def test_predict_gives_a_row_a_sample(finished: Path, tmp_path: Path) -> None:
     done = call("predict", finished, tmp_path / "x.npy", "--out", tmp_path / "new" / "x.csv")
     assert done.exit_code == 0
     assert rows((tmp_path / "new" / "x.csv").read_text()) == found
+    assert sum(int(part.rpartition(": ")[2]) for part in done.stderr.strip().split(", ")) == len(test)
     assert "nothing is overwritten" in refused(
         "predict", finished, tmp_path / "x.npy", "--out", tmp_path / "new" / "x.csv"
     )
+
+
+def test_a_tilde_is_the_home_folder_and_a_place_that_cannot_be_is_named(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    np.save(tmp_path / "x.npy", catalog.load("digits-demo").test.x[:3])
+    assert call("predict", finished, "~/x.npy", "--out=~/x.csv").exit_code == 0
+    assert (tmp_path / "x.csv").is_file()
+    assert "x.npy/y.csv" in refused("predict", finished, "~/x.npy", "--out=~/x.npy/y.csv")
+
+
+def test_a_run_on_a_relative_path_says_where_to_go(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"digits-demo"', '"my/pictures"'))
+    assert "was started on my/pictures, which is not in the current folder: go where it is" in refused(
+        "evaluate", folder
+    )
+
+
+def test_the_built_in_data_are_not_taken_in_silence(tiny: list[str], tmp_path: Path) -> None:
+    words = [word for word in tiny if not word.startswith("data=")]
+    assert "no data= is given: this is about the built-in digits-demo" in call("train", *words, "--dry-run").stderr
+    assert "no data=" not in call("train", *tiny, "--dry-run").stderr
 
 
 def test_predict_reads_a_folder_of_pictures(finished: Path, tmp_path: Path) -> None:

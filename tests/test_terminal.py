@@ -58,7 +58,8 @@ def line(capsys: pytest.CaptureFixture[str], key: str, **changes: Any) -> str:
 def test_masses_carry_the_numbers_that_samples_are_drawn_by(capsys: pytest.CaptureFixture[str]) -> None:
     found = line(capsys, "masses learned", n_clusters=3, learned_prior=[0.185, 0.076, 0.739])
     assert found == "cluster 2: .739, cluster 0: .185, cluster 1: .076"
-    assert line(capsys, "masses given", prior="uniform", learned_prior=[0.5, 0.5]) == "cluster 0: .500, cluster 1: .500"
+    assert line(capsys, "masses given", prior="matched", learned_prior=[0.5, 0.5]) == "cluster 0: .500, cluster 1: .500"
+    assert line(capsys, "masses assumed", prior="uniform", learned_prior=[1.0]) == "cluster 0: 1.000"
     many = [(i + 1) / 465 for i in range(30)]
     assert line(capsys, "masses learned", n_clusters=30, learned_prior=many) == "30 from .002 to .065"
 
@@ -106,6 +107,24 @@ def test_one_restart_agrees_with_none(
     found |= {"n_samples": 330, "n_labels": 0, "agreement": 0.97, "restarts": restarts, "confidence": confidence}
     print_shares(found)
     assert capsys.readouterr().out.rstrip().endswith(f"95 % intervals; {said}")
+
+
+def test_a_class_with_a_single_label_says_why_there_is_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
+    few = {"masses": [0.8, 0.2], "interval": [[0, 1], [0, 1]]}
+    said = {"classes": ["a", "b"], "n_samples": 9, "n_labels": 5, "level": 0.95, "restarts": 1, "confidence": [1.0]}
+    print_shares({**said, "few_labels": few, "counting": few, "zero_labels": few})
+    assert "b has a single label, from which no interval can be told: label one more" in capsys.readouterr().out
+
+
+def test_low_agreement_has_a_verdict_and_labels_say_how_many_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    counts = [{"m": 2, "joined": 0.1, "split": 0.05}, {"m": 3, "joined": 0.1, "split": 0.4}]
+    low = line(capsys, "how sure", agreement=0.82, counts=counts)
+    assert low == (
+        "partitions agree on 82% of the samples: below 90% another answer would be nearly as good; 3 clusters may fit "
+        "better (see the report)"
+    )
+    named = line(capsys, "how sure", agreement=0.98, counts=counts, cluster_names=["a", "b"])
+    assert named == "partitions agree on 98% of the samples"
 
 
 def test_clusters_that_are_not_the_labelled_kinds_are_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ def test_labelled_subfolders_become_classes(tmp_path):
             save(tmp_path / name / "deep" / f"{i}.png", grey(value))
     splits = files.load(tmp_path)
     assert splits.train.class_names == ("cat", "dog")
+    assert splits.notes[0] == "the 2 subfolders are taken to be classes: cat, dog"
     assert (len(splits.train), len(splits.test)) == (16, 4)
     for data in (splits.train, splits.test):
         assert data.shape == (1, 28, 28)
@@ -49,6 +50,14 @@ def test_hidden_files_and_other_files_are_left_out(tmp_path):
         save(tmp_path / name, grey())
     (tmp_path / "notes.txt").write_text("no picture")
     assert files.find(tmp_path).ids == ["1.png", "2.JPG"]
+
+
+def test_pictures_that_are_not_read_are_told_of(tmp_path):
+    for i in range(4):
+        save(tmp_path / f"{i}.png", grey(i))
+    for name in ("a.HEIC", "b.heic", "c.cr2", "notes.txt", ".DS_Store"):
+        (tmp_path / name).write_bytes(b"x")
+    assert "3 files that are no pictures to be read are left out: .heic (2), .cr2 (1)" in files.load(tmp_path).notes
 
 
 def test_hold_out_follows_the_seed(tmp_path):

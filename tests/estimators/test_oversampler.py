@@ -54,6 +54,13 @@ def test_strategies(strategy: Any, few: int) -> None:
     assert (again == x_all).all()
 
 
+def test_without_a_generator_it_is_refused_before_any_work() -> None:
+    from nemgan.estimators import NEMGANOverSampler
+
+    with pytest.raises(ValueError, match=r"gan.steps=0 trains no generator"):
+        NEMGANOverSampler(settings={"gan.steps": 0}).fit_resample(np.zeros((4, 2)), [0, 0, 0, 1])
+
+
 def test_new_samples_are_of_their_class() -> None:
     pytest.importorskip("imblearn")
     from nemgan.estimators import NEMGANOverSampler

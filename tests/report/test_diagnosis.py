@@ -59,7 +59,7 @@ def test_trouble_is_said_in_words(changes: dict[str, Any], title: str) -> None:
 
 
 def test_another_number_of_clusters_names_those_it_speaks_against() -> None:
-    counts = (Count(2, 0.1, 0.9), Count(3, 0.1, 0.2), Count(4, 0.1, 0.9))
+    counts = (Count(2, 0.1, 0.9), Count(3, 0.1, 0.09), Count(4, 0.1, 0.9))
     fewer, more = (diagnose(record(counts=some))[0].text for some in (counts[:2], counts[1:]))
     assert "may be too many" in fewer and "Clusters 0 and 1 are the least apart" in fewer and "n_clusters=2" in fewer
     assert "may be too few" in more and "Cluster 1 falls in two most easily" in more and "n_clusters=4" in more

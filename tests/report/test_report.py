@@ -168,7 +168,7 @@ def test_the_evidence_for_the_number_of_clusters_is_shown(make_run: MakeRun) -> 
     assert [said for _, said in evidence(record(n_clusters=4))] == ["", "fits best", "asked for"]
     near = (Count(2, 0.1, 0.33), Count(3, 0.1, 0.3), Count(4, 0.1, 0.2))
     assert [said for _, said in evidence(record(counts=near))] == ["about as good", "asked for", ""]
-    assert [said for _, said in evidence(record(counts=near, n_clusters=4))] == ["fits best", "", "asked for"]
+    assert [said for _, said in evidence(record(counts=near, n_clusters=4))] == ["a coarser level", "", "asked for"]
     assert [said for _, said in evidence(record(counts=near[:1]))] == ["fits best"]
     assert [said for _, said in evidence(record(counts=(Count(2, 0.3, 0.2), Count(3, 0.3, 0.1))))] == ["", "asked for"]
     found = page(make_run())

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nemgan.counting import LOW_AGREEMENT, Count, fitting_better, suggest
+from nemgan.counting import CLEARLY, LOW_AGREEMENT, Count, fitting_better, suggest
 from nemgan.evaluation.result import Result
 from nemgan.report.diagnosis import percent
 
@@ -185,12 +185,15 @@ def confusion(result: Result, found: Sequence[Cluster]) -> dict[str, Any] | None
 def evidence(result: Result) -> list[tuple[Count, str]]:
     """The evidence for each number of clusters, and what that number is: asked for, fits best, or nothing.
 
-    A number that is ahead, but not clearly, is only about as good as the one asked for.
+    A number that is ahead, but not clearly, is only about as good as the one asked for; a smaller one that is clearly
+    ahead of one that is natural too is a coarser level.
     """
     counts, m = list(result.counts), result.n_clusters
+    ratios = {count.m: count.ratio for count in counts}
     best = suggest(counts)
-    near = any(count.m == m for count in counts) and fitting_better(counts, m) is None
-    said = {m: "asked for", best: "about as good" if near else "fits best"}
+    near = m in ratios and fitting_better(counts, m) is None
+    coarse = near and best is not None and ratios[best] >= CLEARLY * ratios[m]
+    said = {m: "asked for", best: "a coarser level" if coarse else "about as good" if near else "fits best"}
     if best == m:
         said[m] = "asked for, fits best"
     return [(count, said.get(count.m, "")) for count in result.counts]
