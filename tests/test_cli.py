@@ -323,7 +323,17 @@ def test_the_built_in_data_are_not_taken_in_silence(tiny: list[str], tmp_path: P
 def test_predict_reads_a_folder_of_pictures(finished: Path, tmp_path: Path) -> None:
     for i, picture in enumerate(catalog.load("digits-demo").test.x[:3]):
         Image.fromarray(picture[0]).save(tmp_path / f"{i}.png")
-    assert [row["id"] for row in rows(call("predict", finished, tmp_path).stdout)] == ["0.png", "1.png", "2.png"]
+    found = rows(call("predict", finished, tmp_path).stdout)
+    assert [row["id"] for row in found] == ["0.png", "1.png", "2.png"]
+    into = tmp_path.parent / f"{tmp_path.name}-sorted"
+    done = call("predict", finished, tmp_path, "--sort-into", into)
+    assert done.stdout.strip() == str(into) and "cluster " in done.stderr
+    copies = {path.relative_to(into).as_posix() for path in into.rglob("*.png")}
+    assert copies == {f"cluster-{row['cluster']}/{row['id']}" for row in found}
+    assert "is not empty" in refused("predict", finished, tmp_path, "--sort-into", into)
+    assert "copies the pictures of a folder" in refused(
+        "predict", finished, tmp_path / "0.png", "--sort-into", tmp_path / "new"
+    )
 
 
 def test_predict_refuses_bad_input(finished: Path, tmp_path: Path) -> None:

@@ -166,6 +166,10 @@ def test_some_kinds_without_any_label(table: Path, tiny: list[str], tmp_path: Pa
     rows = list(csv.DictReader(predict_run(folder, table).splitlines()))
     assert all(row["class"] == ["left", "right", ""][int(row["cluster"])] for row in rows)
     assert len({row["cluster"] for row in rows}) > 1
+    by_name, by_number = (sample_run(folder, tmp_path / f"{mode}.csv", mode=mode, n=5) for mode in ("right", 1))
+    assert by_name.read_text() == by_number.read_text()
+    with pytest.raises(ConfigError, match="there is no mode 'up': give its number, or one of left, right"):
+        sample_run(folder, tmp_path / "up.csv", mode="up")
     with pytest.raises(ConfigError, match="finds none without labels"):
         prepare(configure([*words[len(tiny) - 1 :], "preset=paper"]))
     masses = configure([*words[:-1], "prior=[.5,.3,.2]"])

@@ -115,7 +115,10 @@ def sample(
             help="PNGs, an array, one picture; of a table, rows.",
         ),
     ],
-    mode: Annotated[int | None, typer.Option(min=0, help="Draw from this mode alone; by default from all.")] = None,
+    mode: Annotated[
+        str | None,
+        typer.Option(metavar="N|NAME", help="Draw from this mode alone; by default from all.", show_default=False),
+    ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Number of samples.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
 ) -> None:
@@ -137,20 +140,33 @@ def predict(
     out: Annotated[
         Path | None, typer.Option(metavar="FILE.csv", help="Write here instead of printing.", show_default=False)
     ] = None,
+    sort_into: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Copy the pictures of a folder here, one folder a cluster.", show_default=False
+        ),
+    ] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Cluster new data; prints or writes CSV."""
-    from nemgan.experiments.outputs import check_free, predict_run, write_new
+    from nemgan.experiments.outputs import check_free, predict_run, sort_pictures, write_new
 
     if out is not None:
         check_free(out, folder=False)
+    if sort_into is not None:
+        check_free(sort_into)
+        if not source.is_dir():
+            raise ConfigError(f"--sort-into copies the pictures of a folder, and {source} is none: drop it")
     text = predict_run(run, source, skip_bad=skip_bad)
-    if out is None:
+    if sort_into is not None:
+        sort_pictures(source, text, sort_into)
+    if out is not None:
+        write_new(out, text)
+    elif sort_into is None:
         typer.echo(text, nl=False)
         return
-    write_new(out, text)
     typer.echo(_sizes(text), err=True)
-    typer.echo(str(out))
+    typer.echo("\n".join(str(each) for each in (out, sort_into) if each is not None))
 
 
 @app.command()

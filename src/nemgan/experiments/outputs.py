@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import logging
 import math
 import os
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +22,7 @@ from nemgan.evaluation.evaluate import generate, predict
 from nemgan.evaluation.grids import grid
 from nemgan.evaluation.margins import margins
 from nemgan.evaluation.pictures import save
-from nemgan.experiments.folder import write_text
+from nemgan.experiments.folder import slug, write_text
 from nemgan.experiments.run import load_run, model_card
 from nemgan.seeding import torch_generator
 
@@ -50,10 +54,13 @@ def write_new(out: Path, text: str) -> None:
         file.write(text)
 
 
-def sample_run(folder: Path, out: Path, *, mode: int | None = None, n: int = 64, seed: int = 0) -> Path:
+def sample_run(folder: Path, out: Path, *, mode: int | str | None = None, n: int = 64, seed: int = 0) -> Path:
     """Draw ``n`` samples of a finished run into ``out``: ``FILE.npz`` (x, mode), ``FILE.png``, or a folder of PNGs.
 
     Of a run on a table, ``FILE.csv``: rows with the table's columns, and their mode in a last one.
+
+    Args:
+        mode: number of the cluster to draw from, or the name that labels gave it; by default all, by their masses.
 
     Raises:
         NemganError: not a finished run, no such mode, ``out`` exists, or images asked of vectors.
@@ -63,7 +70,10 @@ def sample_run(folder: Path, out: Path, *, mode: int | None = None, n: int = 64,
     if kind not in ("", ".npz", ".png", ".csv"):
         raise ConfigError(f"cannot write {out}: give FILE.npz, FILE.png, FILE.csv (of a table) or a folder")
     _, model = load_run(folder)
-    columns = model_card(folder).table
+    card = model_card(folder)
+    columns = card.table
+    if isinstance(mode, str):
+        mode = _number(mode, card.cluster_names)
     if columns is not None and kind != ".csv":
         raise ConfigError(f"the samples of {folder} are rows of a table: give --out FILE.csv")
     if columns is None and kind == ".csv":
@@ -124,6 +134,27 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
         columns.append([names[k] for k in sure[0]])
         heads, line = [*heads, "class"], line + ",%s"
     return "\n".join([",".join(heads), *(line % each for each in zip(*columns, strict=True))]) + "\n"
+
+
+def _number(mode: str, names: Sequence[str]) -> int:
+    """The cluster that ``mode`` means: its number, or its name among ``names``, "" where it has none."""
+    if mode.isdecimal() and mode not in names:
+        return int(mode)
+    if mode and mode in names:
+        return list(names).index(mode)
+    known = ", ".join(name for name in names if name)
+    raise ConfigError(
+        f"there is no mode {mode!r}: give its number" + (f", or one of {known}" if known else ", for labels named none")
+    )
+
+
+def sort_pictures(source: Path, text: str, into: Path) -> None:
+    """Copy the pictures of the folder ``source`` into a folder for each cluster, by the CSV of ``predict_run``."""
+    for row in csv.DictReader(io.StringIO(text)):
+        name = f"cluster-{row['cluster']}" + (f"-{slug(row['class'])}" if row.get("class") else "")
+        copy = into / name / row["id"]
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source / row["id"], copy)
 
 
 def quoted(name: str) -> str:
