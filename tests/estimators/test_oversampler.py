@@ -54,6 +54,16 @@ def test_strategies(strategy: Any, few: int) -> None:
     assert (again == x_all).all()
 
 
+def test_progress_is_shown_where_it_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    from nemgan.estimators import NEMGANOverSampler
+
+    x, y = data()
+    NEMGANOverSampler(**QUICK).fit_resample(x, y)
+    assert not capsys.readouterr().err
+    NEMGANOverSampler(**QUICK, verbose=True).fit_resample(x, y)
+    assert "generate (" in capsys.readouterr().err
+
+
 def test_without_a_generator_it_is_refused_before_any_work() -> None:
     from nemgan.estimators import NEMGANOverSampler
 

@@ -40,6 +40,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
         random_state: an integer (equal integers give equal results), a NumPy generator, or None for a new seed each
             time. No global generator is read or moved.
+        verbose: show progress on standard error while fitting.
 
     Attributes:
         labels_: cluster of each training sample ``(N,)``, from 0. Without labels or given masses the clusters are
@@ -68,6 +69,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         image_shape: Sequence[int] | None = None,
         device: str = "auto",
         random_state: Any = 0,
+        verbose: bool = False,
     ) -> None:
         self.n_clusters = n_clusters
         self.priors = priors
@@ -78,6 +80,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.image_shape = image_shape
         self.device = device
         self.random_state = random_state
+        self.verbose = verbose
 
     def fit(self, X: ArrayLike, y: ArrayLike | None = None) -> NEMGANClusterer:
         """Find the clusters of X and learn to generate from each.
@@ -115,7 +118,9 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         if self.n_clusters_ > 1 and (samples == samples[0]).all():
             raise DataError(f"all {n} samples of X are identical: give data that vary, or n_clusters=1")
         names = tuple(str(name) for name in classes)
-        self.model_ = fit_model(samples, codes, names, self._config, self.n_clusters_, prior, self._seed)
+        self.model_ = fit_model(
+            samples, codes, names, self._config, self.n_clusters_, prior, self._seed, verbose=bool(self.verbose)
+        )
         self.classes_ = classes
         self._order = np.arange(self.n_clusters_)
         masses = self.model_.masses().cpu().double().numpy()

@@ -27,7 +27,15 @@ Question = Literal["posterior", "mode_posterior", "invert", "features"]
 
 
 def fit_model(
-    x: Array, labels: Int, classes: tuple[str, ...], config: Config, n_clusters: int, prior: Float | None, seed: int
+    x: Array,
+    labels: Int,
+    classes: tuple[str, ...],
+    config: Config,
+    n_clusters: int,
+    prior: Float | None,
+    seed: int,
+    *,
+    verbose: bool = False,
 ) -> Model:
     """A model trained on the samples ``x`` (as ``Layout.to_model`` gives them) and their labels, −1 = hidden.
 
@@ -37,7 +45,7 @@ def fit_model(
     data = Dataset(x if x.ndim == 4 else x.astype(np.float32), labels, classes, "X")
     device = pick_device(config.device)
     model = catalog.create(MODEL, config, data.shape, n_clusters, prior, seed).to(device)
-    train(model, Pool.of(data, device), seed=seed)
+    train(model, Pool.of(data, device), seed=seed, progress=verbose)
     model.scratch.clear()
     return model
 

@@ -21,7 +21,7 @@ except ImportError:
 Array = NDArray[Any]
 
 
-OURS = ("random_state", "n_clusters", "priors", "preset", "max_steps", "settings", "image_shape", "device")
+OURS = ("random_state", "n_clusters", "priors", "preset", "max_steps", "settings", "image_shape", "device", "verbose")
 """Parameters that the clusterer checks."""
 AUGMENT = 1.0
 """Changes of images from which new ones are learned: ones that do not change what they show (``data.augment``)."""
@@ -39,7 +39,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         sampling_strategy: how many of which, as everywhere in imbalanced-learn: a word (``"auto"`` makes all classes
             as large as the largest), a ratio, a dict class → number wanted, or a function of y that returns one.
         n_clusters, priors: of the clusters to find, where no y is given; as in ``NEMGANClusterer``.
-        random_state, preset, max_steps, settings, image_shape, device: as in ``NEMGANClusterer``.
+        random_state, preset, max_steps, settings, image_shape, device, verbose: as in ``NEMGANClusterer``.
 
     Attributes:
         clusterer_: the fitted ``NEMGANClusterer``; None if nothing was missing.
@@ -64,6 +64,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         settings: Mapping[str, Any] | None = None,
         image_shape: Sequence[int] | None = None,
         device: str = "auto",
+        verbose: bool = False,
     ) -> None:
         super().__init__(sampling_strategy=sampling_strategy)
         self.random_state = random_state
@@ -74,6 +75,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         self.settings = settings
         self.image_shape = image_shape
         self.device = device
+        self.verbose = verbose
 
     def fit_resample(self, X: ArrayLike, y: ArrayLike | None = None, **params: Any) -> tuple[Any, Any]:
         """X with the new samples after it, and the class of each.
@@ -158,6 +160,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
             image_shape=self.image_shape,
             device=self.device,
             random_state=self.random_state,
+            verbose=self.verbose,
             **more,
         )
 

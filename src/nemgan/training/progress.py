@@ -70,6 +70,6 @@ class Progress:
             task = self._bar.task_ids[0]
             self._bar.update(task, completed=done, speed=f"{speed:.1f} steps/s", note=self._note)
         else:
-            left = f"{(self._steps - done) / speed:.0f} s left" if speed > 0 else "starting"
+            left = f"{(self._steps - done) / speed:.0f} s left in this stage" if speed > 0 else "starting"
             parts = [f"{self._name} {done}/{self._steps}", f"{speed:.1f} steps/s", left, self._note]
             print(" · ".join(part for part in parts if part), file=sys.stderr, flush=True)
