@@ -126,12 +126,12 @@ def _made(store: Store, data: str, budget: str, seeds: Sequence[int], skewed: bo
 
 
 def _slower(store: Store, data: str, seeds: Sequence[int]) -> dict[str, Group]:
-    """The rivals at slower rates, by model, where they were run."""
+    """The rivals at slower rates, by model, where they were run more than once."""
     rivals = [model for conditions in CONDITIONS if conditions != C123 for model in MODELS[conditions]]
     made = {
         model: store.group([Cell(model, data, seed, (*RIVALS["quick"], *SLOWER)) for seed in seeds]) for model in rivals
     }
-    return {model: group for model, group in made.items() if group.records}
+    return {model: group for model, group in made.items() if len(group.records) > 1}
 
 
 def _slower_table(made: Mapping[str, Mapping[str, Group]]) -> list[Table]:

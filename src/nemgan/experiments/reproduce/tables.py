@@ -140,7 +140,7 @@ LEADING: Mapping[str, Figure] = {key.upper(): key for key in SCORES}
 def behind(
     ours: Group, others: Mapping[str, Group], *, sds: float = 0, more: Mapping[str, Figure] | None = None
 ) -> str:
-    """Whether ours is ahead of every other in ACC, NMI and ARI by more than ``sds`` deviations: "yes", or who is not.
+    """Whether ours is ahead of every other in ACC, NMI and ARI by more than ``sds`` deviations: "yes", or who is near.
 
     The deviation is the larger of the two groups'; where it is asked for and a group has one seed, that is said. So are
     figures that are missing. A dash where there is nothing to compare.
@@ -151,7 +151,9 @@ def behind(
     rivals = {name: group for name, group in others.items() if group.mean("acc") is not None}
     if ours.mean("acc") is None or not rivals:
         return NOTHING
-    problems, unknown, alone = [], set(), False
+    problems: list[str] = []
+    near: list[str] = []
+    unknown, alone = set(), False
     figures = {**LEADING, **(more or {})}
     for label, figure in figures.items():
         own = ours.mean(figure)
@@ -165,7 +167,7 @@ def behind(
             alone = alone or (needed > 0 and None in deviations)
             margin = needed * max(each or 0 for each in deviations)
             if own <= other + margin:
-                problems.append(f"{label} of {name} {number(abs(other))}")
+                (problems if own <= other else near).append(f"{label} of {name} {number(abs(other))}")
     missing = [name for name in others if name not in rivals]
     provisos = ["of one seed, no sd"] if alone else []
     some = {label: len(ours.values(figure)) for label, figure in figures.items()}
@@ -174,7 +176,9 @@ def behind(
     provisos += [f"no {', '.join(sorted(unknown))}"] if unknown else []
     provisos += [f"not run: {', '.join(missing)}"] if missing else []
     if problems:
-        return f"no: {', '.join(problems + partly)}"
+        return f"no: {', '.join(problems + near + partly)}"
+    if near:
+        return f"by its means, but not by {sds:g} sd: {', '.join(near + partly)}"
     return ("ahead" if alone else "yes") + (f", but {'; '.join(provisos)}" if provisos else "")
 
 
