@@ -331,6 +331,7 @@ def test_predict_reads_a_folder_of_pictures(finished: Path, tmp_path: Path) -> N
     copies = {path.relative_to(into).as_posix() for path in into.rglob("*.png")}
     assert copies == {f"cluster-{row['cluster']}/{row['id']}" for row in found}
     assert "is not empty" in refused("predict", finished, tmp_path, "--sort-into", into)
+    assert "would hold them twice" in refused("predict", finished, tmp_path, "--sort-into", tmp_path / "sorted")
     assert "copies the pictures of a folder" in refused(
         "predict", finished, tmp_path / "0.png", "--sort-into", tmp_path / "new"
     )

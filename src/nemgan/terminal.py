@@ -30,7 +30,7 @@ def _home(word: Any) -> Any:
     """``word`` with ``~`` at the start of a path replaced: no shell does so in ``--out=~/x``."""
     if isinstance(word, list):
         return [_home(each) for each in word]
-    return word.expanduser() if isinstance(word, Path) else word
+    return word.expanduser() if isinstance(word, Path) and word.parts[:1] == ("~",) else word
 
 
 def verb(function: Callable[P, R]) -> Callable[P, R]:

@@ -55,7 +55,8 @@ def test_hidden_files_and_other_files_are_left_out(tmp_path):
 def test_pictures_that_are_not_read_are_told_of(tmp_path):
     for i in range(4):
         save(tmp_path / f"{i}.png", grey(i))
-    for name in ("a.HEIC", "b.heic", "c.cr2", "notes.txt", ".DS_Store"):
+    (tmp_path / ".git").mkdir()
+    for name in (".git/config", "a.HEIC", "b.heic", "c.cr2", "notes.txt", ".DS_Store"):
         (tmp_path / name).write_bytes(b"x")
     assert "3 files that are no pictures to be read are left out: .heic (2), .cr2 (1)" in files.load(tmp_path).notes
 

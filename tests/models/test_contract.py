@@ -246,10 +246,12 @@ def test_the_model_of_the_guide_is_used_from_a_package_of_its_own(
     package = tmp_path / "my_package"
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / "lsgan.py").write_text(model + entry, "utf-8")
+    (package / "lsgan.py").write_text(model, "utf-8")
+    (package / "entry.py").write_text(entry, "utf-8")
     monkeypatch.syspath_prepend(str(tmp_path))
-    point = EntryPoint("lsgan", "my_package.lsgan:ENTRY", catalog.GROUP)
-    monkeypatch.setattr(catalog, "entry_points", lambda group: [point] if group == catalog.GROUP else [])
+    wanted = ("my_package.entry:ENTRY", "my_package.none:ENTRY", "my_package.entry:rival")  # two that are no entries
+    points = [EntryPoint(name, name, catalog.GROUP) for name in wanted]
+    monkeypatch.setattr(catalog, "entry_points", lambda group: points if group == catalog.GROUP else [])
     catalog._entries.cache_clear()
     try:
         words = ["model=lsgan", "data=moons-80", "gan.steps=2", "gan.batch=6", "threads=1"]

@@ -157,12 +157,14 @@ def predict(
         check_free(sort_into)
         if not source.is_dir():
             raise ConfigError(f"--sort-into copies the pictures of a folder, and {source} is none: drop it")
+        if sort_into.resolve().is_relative_to(source.resolve()):
+            raise ConfigError(f"--sort-into {sort_into} lies in {source}, which would hold them twice: give another")
     text = predict_run(run, source, skip_bad=skip_bad)
-    if sort_into is not None:
-        sort_pictures(source, text, sort_into)
     if out is not None:
         write_new(out, text)
-    elif sort_into is None:
+    if sort_into is not None:
+        sort_pictures(source, text, sort_into)
+    elif out is None:
         typer.echo(text, nl=False)
         return
     typer.echo(_sizes(text), err=True)

@@ -97,10 +97,10 @@ def find(
     files, base = ([path], path.parent) if path.is_file() else (folders.find_pictures(path), path)
     pixels, kept, white, notes = folders.decode(files, shape, how.skip_bad, white)
     notes += folders.other_files(path) if path.is_dir() else ()
-    return Found(pixels, [_printable(f.relative_to(base)) for f in kept], notes, white=white)
+    return Found(pixels, [printable(f.relative_to(base)) for f in kept], notes, white=white)
 
 
-def _printable(path: Path) -> str:
+def printable(path: Path) -> str:
     """``path`` as text that can be written anywhere: bytes that are no UTF-8, as in old archives, as ``\\xe9``."""
     return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 

@@ -19,6 +19,7 @@ _SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid"
 SEVERAL = (".tif", ".tiff", ".gif", ".webp")
 """Endings of files that may hold several pictures."""
 _TEXTS = frozenset((".csv", ".db", ".html", ".ini", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml", ".yml"))
+_HIDDEN = (".", "__MACOSX")
 _SHOWN = 3  # names or sizes in a message
 
 
@@ -27,12 +28,11 @@ def other_files(folder: Path) -> tuple[str, ...]:
 
     Cameras write pictures (.heic, .cr2) that are then seen to be missing. Hidden files and texts are no surprise.
     """
-    found = Counter(
-        Path(name).suffix.lower() or "no ending"
-        for _, _, names in os.walk(folder)
-        for name in names
-        if not name.startswith(".") and Path(name).suffix.lower() not in SUFFIXES | _TEXTS
-    )
+    found: Counter[str] = Counter()
+    for _, folders, names in os.walk(folder):
+        folders[:] = [each for each in folders if not each.startswith(_HIDDEN)]
+        endings = [Path(name).suffix.lower() for name in names if not name.startswith(".")]
+        found.update(ending or "no ending" for ending in endings if ending not in SUFFIXES | _TEXTS)
     return (f"{found.total()} files that are no pictures to be read are left out: {_counted(found)}",) if found else ()
 
 
@@ -48,7 +48,7 @@ def find_pictures(folder: Path) -> list[Path]:
         raise DataError(f"cannot read {error.filename} ({error.strerror}): make it readable or remove it") from None
 
     for where, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(f for f in folders if not f.startswith((".", "__MACOSX")))
+        folders[:] = sorted(f for f in folders if not f.startswith(_HIDDEN))
         found += [Path(where, n) for n in names if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES]
     if not found:
         raise DataError(f"{folder} holds no pictures: put .png, .jpg or other picture files there")

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nemgan.data.files import Reading, find
+from nemgan.data.files import Reading, find, printable
+from nemgan.data.folders import find_pictures
 from nemgan.data.tables import table_text
 from nemgan.errors import ConfigError, DataError
 from nemgan.evaluation.evaluate import generate, predict
@@ -137,8 +138,8 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
 
 
 def _number(mode: str, names: Sequence[str]) -> int:
-    """The cluster that ``mode`` means: its number, or its name among ``names``, "" where it has none."""
-    if mode.isdecimal() and mode not in names:
+    """The cluster that ``mode`` means: its number, or its name among ``names`` ("" where it has none), if no number."""
+    if mode.isdecimal():
         return int(mode)
     if mode and mode in names:
         return list(names).index(mode)
@@ -150,11 +151,12 @@ def _number(mode: str, names: Sequence[str]) -> int:
 
 def sort_pictures(source: Path, text: str, into: Path) -> None:
     """Copy the pictures of the folder ``source`` into a folder for each cluster, by the CSV of ``predict_run``."""
+    files = {printable(path.relative_to(source)): path for path in find_pictures(source)}
     for row in csv.DictReader(io.StringIO(text)):
         name = f"cluster-{row['cluster']}" + (f"-{slug(row['class'])}" if row.get("class") else "")
         copy = into / name / row["id"]
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(source / row["id"], copy)
+        shutil.copy2(files[row["id"]], copy)
 
 
 def quoted(name: str) -> str:

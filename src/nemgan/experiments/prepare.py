@@ -73,6 +73,7 @@ def configure_and_read(words: Iterable[str]) -> tuple[Config, Splits | None]:
     usual, given = flat(build({}, defaults)), flat(config)
     model_catalog.refuse(config.model, (key for key in overrides if given[key] != usual[key]))
     check_model(config)
+    _check_conditions(config)
     return config, splits
 
 
@@ -105,6 +106,17 @@ def check_model(config: Config) -> None:
             "it learns to generate; give it steps, or use model nemgan, preset connected"
         )
     equal = config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
+    if not entry.conditions["C3"] and not equal:
+        raise model_catalog.lacking(config.model, "C3", f"prior={show(config.prior)}")
+
+
+def _check_conditions(config: Config) -> None:
+    """See that what is switched off is off, and not undone by another setting; runs of earlier releases may be so.
+
+    Raises:
+        ConfigError: a switch that another setting contradicts, or that changes nothing.
+    """
+    equal = config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
     if not config.conditions.C3 and not equal:
         raise ConfigError(
             f"conditions.C3=false assumes equal masses, and prior={show(config.prior)} does not: drop one of them"
@@ -114,8 +126,6 @@ def check_model(config: Config) -> None:
             f"conditions.C1=false changes nothing at latent.noise={config.latent.noise:g}, where modes do not overlap: "
             f"set latent.noise to {DISJOINT:g} or more"
         )
-    if not entry.conditions["C3"] and not equal:
-        raise model_catalog.lacking(config.model, "C3", f"prior={show(config.prior)}")
 
 
 def _kind(config: Config) -> tuple[tuple[int, ...], int, Splits | None]:

@@ -111,8 +111,8 @@ def prepare_again(config: Config, card: Card, folder: Path) -> Prepared:
     Raises:
         ConfigError: other data now, of which other samples would be held out.
     """
-    own = Path(config.data).expanduser()
-    if config.data not in names() and not own.is_absolute() and not own.exists():
+    own = Path(config.data)
+    if config.data not in names() and not own.is_absolute() and own.parts[:1] != ("~",) and not own.exists():
         raise ConfigError(f"{folder} was started on {config.data}, which is not in the current folder: go where it is")
     prepared = prepare(config, card.table)
     if prepared.card.digest != card.digest:
@@ -168,7 +168,9 @@ def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
         if stored is None:
             write_text(folder / RESULT, result.to_json())
         elif wanted:
-            by = {each.extractor: each for each in stored.fidelity + result.fidelity}  # the judge's stays the first
+            asked = {each.name for each in ready}
+            new = {each.extractor: each for each in result.fidelity if each.extractor in asked}
+            by = {each.extractor: each for each in stored.fidelity} | new  # the judge's stays the first, and as it was
             write_text(folder / RESULT, replace(stored, fidelity=tuple(by.values())).to_json())
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from importlib import import_module
@@ -160,9 +161,20 @@ GROUP = "nemgan.models"
 
 @lru_cache(maxsize=1)
 def _entries() -> Mapping[str, Entry]:
-    """All models: ours, and those that installed packages declare in the entry-point group ``nemgan.models``."""
-    ours = {each.name: each for each in [_NEMGAN, *RIVALS]}
-    return {each.name: each for each in (point.load() for point in entry_points(group=GROUP))} | ours
+    """All models: ours, and those that installed packages declare in the entry-point group ``nemgan.models``.
+
+    One that cannot be loaded, or has a name that is taken, is left out with a warning: it is not to stop the others.
+    """
+    found = {each.name: each for each in [_NEMGAN, *RIVALS]}
+    for point in entry_points(group=GROUP):
+        try:
+            each = point.load()
+            if not isinstance(each, Entry) or each.name in found:
+                raise TypeError("no entry" if not isinstance(each, Entry) else f"there is a model {each.name} already")
+            found[each.name] = each
+        except Exception as error:  # whatever a stranger's module raises
+            logging.getLogger("nemgan").warning("nemgan: note: %s is left out: %s", point.value, error)
+    return found
 
 
 def names() -> list[str]:

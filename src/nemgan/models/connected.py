@@ -293,7 +293,8 @@ class Connection:
         model, scratch = self.model, self.model.scratch
         order = torch.arange(model.n_clusters, device=sizes.device)
         if model.known is not None and not len(self.pool.labelled):
-            order[torch.from_numpy(model.known).to(sizes.device).argsort(stable=True)] = sizes.argsort(stable=True)
+            by_mass = torch.from_numpy(model.known).argsort(stable=True).to(sizes.device)  # there, for doubles
+            order[by_mass] = sizes.argsort(stable=True)
             model.groups.copy_(order.argsort()[model.groups])
             scratch["votes"] = scratch["votes"][:, order]
         return order

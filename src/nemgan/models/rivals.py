@@ -139,7 +139,7 @@ RIVALS = [
         | _rates(1e-3, 1e-3, 0.5, 0.999)
         | {"latent.dim": 254, "network.width": 32, "network.inverter_width": 32, "gan.batch": 500}
         | {"gan.reconstruction": 1.0, "rival.dropout": 0.0},
-        plane={"latent.dim": 2},  # noise of more numbers than the samples have cannot be read back from these
+        plane={"latent.dim": 2},  # noise of more numbers than the samples have cannot be read back
         vectors_only=True,
     ),
     rival(

@@ -40,7 +40,7 @@ def percent(value: float) -> str:
 def diagnose(result: Result, settled: float | None = None, steps: int | None = None) -> list[Finding]:
     """Remarks on ``result``, those that ask for attention first; never empty.
 
-    ``settled`` is the share of training after which the found masses moved no more (``curves.settled``).
+    ``settled`` is the share of the last stage after which the found masses moved no more (``curves.settled``).
     ``steps`` is how many the generator was to be trained for.
     """
     found = [
@@ -151,7 +151,7 @@ def _doubtful(result: Result) -> list[Finding]:
 def _unsettled(settled: float | None) -> list[Finding]:
     if settled is None or settled <= LATE:
         return []
-    text = f"The shares of the clusters still moved after {percent(LATE)} of the training: train longer."
+    text = f"The shares of the clusters still moved after {percent(LATE)} of the last stage: train longer."
     return [Finding("look", "The masses had not settled", text)]
 
 

@@ -143,7 +143,8 @@ def _slower_table(made: Mapping[str, Mapping[str, Group]]) -> list[Table]:
         for (data, model), group in groups.items()
     ]
     notes = (
-        f"{' '.join((*RIVALS['quick'], *SLOWER))}: a quarter of the rates above. Whether ours leads is asked of both.",
+        f"{' '.join((*RIVALS['quick'], *SLOWER))}: a quarter of the rates above. Whether ours leads is asked of both. "
+        "These runs were made first, and are not made again by the command.",
         fd_note(groups.values()),
         *code_note(groups.values()),
     )

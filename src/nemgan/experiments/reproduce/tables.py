@@ -178,7 +178,7 @@ def behind(
     if problems:
         return f"no: {', '.join(problems + near + partly)}"
     if near:
-        return f"by its means, but not by {sds:g} sd: {', '.join(near + partly)}"
+        return f"by its means, but not by {sds:g} sd: {'; '.join([', '.join(near), *provisos])}"
     return ("ahead" if alone else "yes") + (f", but {'; '.join(provisos)}" if provisos else "")
 
 
