@@ -9,11 +9,13 @@ from torch import Tensor, nn
 
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.pool import Pool
-from nemgan.models.base import Model, Stage
+from nemgan.models.base import Conditions, Model, Stage
 
 
 class Templates(Model):
     """Cluster k is all that is nearest to template k (model's scale); ``sample`` is exact up to Gaussian noise."""
+
+    conditions = Conditions(True, True, True)
 
     def __init__(self, templates: Tensor, masses: Tensor, noise: float = 0.1) -> None:
         super().__init__(tuple(templates.shape[1:]), len(templates))

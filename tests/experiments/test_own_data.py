@@ -132,7 +132,7 @@ def test_few_labels_of_a_file(tiny: list[str], tmp_path: Path, monkeypatch: pyte
     found = prepare(configure([*tiny, f"labels={few}"]))
     assert found.card.labels_used == 12 and np.flatnonzero(found.train.y >= 0).tolist() == sorted(shown)
     assert (found.train.y[shown] == train.y[shown]).all() and (found.splits.train.y == train.y).all()
-    with pytest.raises(ConfigError, match="labels 3 classes, but n_clusters=2"):
+    with pytest.raises(ConfigError, match=r"labels 3 classes \(0, 4, 7\), but n_clusters=2"):
         prepare(configure([*tiny, f"labels={few}", "n_clusters=2"]))
 
     def refuse(*_: Any) -> Any:

@@ -16,6 +16,7 @@ from nemgan.training.loop import train
 
 TINY = {"gan.steps": 2, "gan.batch": 6, "network.width": 4, "network.inverter_width": 4}
 SMALL = {"gan.batch": 64, "network.width": 16, "network.inverter_width": 16, "latent.dim": 8, "gan.ema": 0.9}
+SMALL |= {"gan.lr": 1e-3, "gan.critic_lr": 4e-4, "gan.loss": "hinge", "gan.penalty": 10.0}  # whatever the presets say
 CENTRES = np.array([[0, 0], [6, 0], [0, 6]])
 
 
