@@ -105,9 +105,13 @@ def check_model(config: Config) -> None:
             f"gan.steps=0 leaves nothing to learn: model {config.model}, preset {config.preset}, finds clusters while "
             "it learns to generate; give it steps, or use model nemgan, preset connected"
         )
-    equal = config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
-    if not entry.conditions["C3"] and not equal:
+    if not entry.conditions["C3"] and not _equal(config):
         raise model_catalog.lacking(config.model, "C3", f"prior={show(config.prior)}")
+
+
+def _equal(config: Config) -> bool:
+    """Whether the clusters' masses are said to be equal."""
+    return config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
 
 
 def _check_conditions(config: Config) -> None:
@@ -116,8 +120,7 @@ def _check_conditions(config: Config) -> None:
     Raises:
         ConfigError: a switch that another setting contradicts, or that changes nothing.
     """
-    equal = config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
-    if not config.conditions.C3 and not equal:
+    if not config.conditions.C3 and not _equal(config):
         raise ConfigError(
             f"conditions.C3=false assumes equal masses, and prior={show(config.prior)} does not: drop one of them"
         )
