@@ -74,7 +74,7 @@ SOON = 60.0
 """Seconds to held-out ACC .95 that are asked for, the median of the timed runs."""
 PRESETS = {"paper": "mnist-2-3v5-70", "reference": "mnist-2-3v5-70"}
 PRESET_STEPS = {"quick": ("gan.steps=400",), "full": ()}
-"""At ``quick`` a run takes some five times as long as one of ours: its networks and critic's steps are the paper's."""
+"""At ``quick`` a run takes some seven times as long as one of ours: its networks and critic's steps are the paper's."""
 
 
 def cells(budget: str, seeds: Sequence[int] | None) -> list[Cell]:
