@@ -20,6 +20,15 @@ def test_links_are_symmetric_and_of_total_one():
     assert between.sum() == pytest.approx(1) and abs(between - between.T).max() < 1e-12
 
 
+def test_links_leave_the_graph_as_it_was():
+    draw = np.random.default_rng(3)
+    index = np.stack([draw.permutation(200)[:8] for _ in range(200)])
+    weights = draw.random(index.shape).astype(np.float32)
+    index_before, weights_before = index.copy(), weights.copy()
+    links(index, weights)
+    assert (index == index_before).all() and (weights == weights_before).all()
+
+
 def test_the_border_is_put_right_and_the_truth_stays():
     between, y = two_blobs()
     wrong = y.copy()

@@ -20,7 +20,8 @@ Int = NDArray[np.int64]
 def links(index: Int, weights: NDArray[np.float32]) -> csr_array:
     """Symmetric weights ``(N, N)`` of total 1 between samples, from their neighbours and their weights, ``(N, k)``."""
     rows = np.arange(0, index.size + 1, index.shape[1])
-    one = csr_array((weights.ravel().astype(np.float64), index.ravel(), rows), shape=(len(index),) * 2)
+    # a copy, for scipy sorts a row's columns where they are
+    one = csr_array((weights.ravel().astype(np.float64), index.ravel(), rows), shape=(len(index),) * 2, copy=True)
     return csr_array((one + one.T) / (2 * one.sum()))
 
 
