@@ -100,10 +100,20 @@ class ConnectConfig(Section):
 
 
 class ContrastConfig(Section):
-    """Contrastive pre-training of h's trunk, in place of ``connect``, where neighbours in pixels mislead (colour)."""
+    """Contrastive features: of h's own trunk, in place of ``connect``, where ``network.inverter_style`` is ``pooled``
+    (colour, where neighbours in pixels mislead); else of a second network, whose neighbours join those in pixels where
+    merges by these disagree."""
 
     steps: Steps = 0
-    """Steps of the pre-training; 0 is none."""
+    """Steps of learning them; 0 is none."""
+    below: Weight = 0.85
+    """Agreement of the merges below which the second network learns at all; above 1 it always does."""
+    share: Fraction = 0.67
+    """Share of the second network's neighbours among all by which h learns, and among those that are cut apart."""
+    width: Count = 32
+    """First number of channels of the second network."""
+    area: Fraction = 0.25
+    """Least part of an image that a view shows. What lies where tells clothes apart, and is lost in small parts."""
     batch: Batch = 128
     """Images a step, two views each."""
     lr: Positive = 2e-3

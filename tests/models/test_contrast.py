@@ -151,8 +151,8 @@ def test_a_cluster_without_labels_is_found_all_the_same():
     assert scores(data.y, predict(model, data.x).argmax(1)).acc > 0.85
 
 
-def test_views_need_images_and_a_pooled_inverter():
-    with pytest.raises(ConfigError, match=r"network\.inverter_style=pooled"):
+def test_a_pooled_inverter_is_told_the_views_apart():
+    with pytest.raises(ConfigError, match=r"network\.inverter_style=pooled"):  # nor has it any other neighbours
         made(**{"network.inverter_style": "same"})
     with pytest.raises(ConfigError, match=r"gan\.train_inverter needs neighbours in pixels"):
         made(**{"gan.train_inverter": True})

@@ -345,6 +345,33 @@ def test_stages_without_steps_still_begin_end_and_are_observed():
     assert [row["kind"] for row in log.rows] == ["end", "hook"]
 
 
+def test_a_stage_that_is_not_needed_is_left_out(tmp_path):
+    """Asked once the stages before it have ended; a training that goes on later goes the same way."""
+    asked = []
+
+    def needed() -> bool:
+        asked.append(len(asked))
+        return False
+
+    def three(model: Custom, **changes: object) -> Custom:
+        only = model.given[0]
+        last = replace(only, name="last", begin=None, end=lambda rng: {"said": 1.0}, **changes)
+        model.given = [only, replace(only, name="left", needed=needed), last]
+        return model
+
+    model, again = three(custom()), three(custom(), steps=6)
+    log = train(model, toy_pool(), seed=0, folder=tmp_path)
+    assert asked == [0] and log.steps == 8
+    assert [(row["stage"], row["kind"]) for row in log.rows if row["kind"] != "train"] == [
+        ("left", "left out"),
+        ("last", "end"),
+    ]
+    assert train(again, toy_pool(), seed=0, folder=tmp_path, resume=True).steps == 10 and asked == [0]
+    whole = three(custom(), steps=6)
+    train(whole, toy_pool(), seed=0)
+    assert same_state(again, whole)
+
+
 def test_begin_and_end_run_at_rest():
     def check(rng):
         assert not torch.is_grad_enabled()

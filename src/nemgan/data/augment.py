@@ -95,18 +95,18 @@ def around(x: Tensor, pick: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
     return x
 
 
-def view(x: Tensor, side: int, rng: torch.Generator, flip: bool = True) -> Tensor:
+def view(x: Tensor, side: int, rng: torch.Generator, flip: bool = True, area: float = 0.25) -> Tensor:
     """A random part of each image ``(n, C, H, W)`` at ``side`` pixels, mirrored half the time, its colours changed.
 
-    Area .25–1, aspect e^±.25, brightness and contrast ±.2; in colour, saturation ±.3, grey .15 of the time, and gains
-    of 5 % on the channels, which is a cheap change of hue.
+    Area from ``area`` to 1, aspect e^±.25, brightness and contrast ±.2; in colour, saturation ±.3, grey .15 of the
+    time, and gains of 5 % on the channels, which is a cheap change of hue.
     """
     n = len(x)
 
     def uniform(reach: float, *shape: int) -> Tensor:
         return (torch.rand(n, *shape, generator=rng, device=x.device) * 2 - 1) * reach
 
-    size, aspect = (0.625 + uniform(0.375)).sqrt(), uniform(0.25).exp()
+    size, aspect = ((1 + area) / 2 + uniform((1 - area) / 2)).sqrt(), uniform(0.25).exp()
     wide, high, zero = (size * aspect).clamp_max(1), (size / aspect).clamp_max(1), torch.zeros(n, device=x.device)
     mirror = uniform(1.0).sign() if flip else 1.0
     rows = [wide * mirror, zero, uniform(1.0) * (1 - wide), zero, high, uniform(1.0) * (1 - high)]

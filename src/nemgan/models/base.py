@@ -89,6 +89,8 @@ class Stage:
         begin: called once before the first step (not again on resume).
         end: called once after the last step. Both get the stage's own random generator, may change the model's
             parameters and buffers (nothing else), and ``end`` may return scalars and lists to log.
+        needed: asked when its turn comes; where it says no the stage is left out. What it says must follow from the
+            model and its scratch, so that a resumed training goes the same way.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Stage:
     phases: tuple[Phase, ...]
     begin: Callable[[torch.Generator], None] | None = None
     end: Callable[[torch.Generator], Mapping[str, object]] | None = None
+    needed: Callable[[], bool] | None = None
 
 
 class Model(nn.Module, ABC):

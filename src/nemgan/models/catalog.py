@@ -78,19 +78,23 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.raw_share": 0.5,
             "connect.refine_steps": 300,
             "connect.micro_weight": 0.0,
+            # where pixels leave it open how many kinds belong together, views that show most of an image may tell
+            "contrast.steps": 1000,
+            "contrast.area": 0.6,
+            "contrast.crop": 0.8,
         }
     return {"connect.metric": "cosine"}
 
 
 def restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
-    """``defaults`` for ``n`` grey images of ``shape``: where they are few, h is connected three times.
+    """``defaults`` for ``n`` grey images of ``shape``: where they are few, h is connected three times, by pixels alone.
 
     Single runs depend on the seed there (ACC .95 to .996 on 1,240 pictures). The merge that costs least was better on
     two of three seeds and the same on the third, and connecting to few is soon done (docs/notebook.md).
     """
-    grey = len(shape) == 3 and shape[1] >= 16 and "contrast.steps" not in defaults
+    grey = len(shape) == 3 and shape[1] >= 16 and defaults.get("network.inverter_style") != "pooled"
     if grey and n < FEW_IMAGES and defaults.get("connect.steps", 1):
-        return {"connect.restarts": 3} | defaults
+        return {"connect.restarts": 3} | defaults | {"contrast.steps": 0}
     return defaults
 
 
@@ -102,7 +106,7 @@ def _thorough(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     given = _connected(shape, n_clusters)
     if len(shape) == 1 or shape[1] < 16:
         return given | {"connect.restarts": 2 * given.get("connect.restarts", 1)}
-    if "contrast.steps" in given:
+    if given.get("network.inverter_style") == "pooled":
         return given | {"contrast.steps": 3 * given["contrast.steps"]}
     refine = given.get("connect.refine_steps", ConnectConfig().refine_steps)
     return given | {"network.inverter_width": 32, "connect.refine_steps": 3 * refine}

@@ -8,6 +8,9 @@ Three steps, none of which sees a generated sample (docs/theory.md):
    clusters' masses where they are known, normalised by volume where they are not.
 3. *refine*: the same loss on the M clusters, with the merged (or known) masses as the prior.
 
+Where merges of raw neighbours disagree, a second network learns to tell views of images apart (``views``), and the
+neighbours by its features, *seen* ones, join the raw ones in another merge and in what follows.
+
 Labels, if some are disclosed, enter as a cross-entropy and a cost of the merge; without any that code is not reached.
 """
 
@@ -24,13 +27,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nemgan import smoothing
-from nemgan.consensus import Consensus, consensus, rename
+from nemgan.consensus import Consensus, Graph, consensus, rename
 from nemgan.counting import evidence
 from nemgan.data.augment import fitting
 from nemgan.data.neighbours import flatten, local_weights, nearest, project
 from nemgan.data.pool import Pool
 from nemgan.losses.connectivity import disagreement, imbalance
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage, at_rest
+from nemgan.models.views import Views
 from nemgan.parts import by_parts
 
 if TYPE_CHECKING:
@@ -67,17 +71,19 @@ class Connection:
     """The stages of the connected inverter of ``model`` on ``pool``.
 
     The neighbour graphs live in ``model.scratch``: positions (N, k) and their weights (N, k), by distance of the raw
-    samples (``raw_…``) and of h's features (``own_…``). Features know more, but on few samples they make things up,
-    and a share of raw neighbours keeps them honest.
+    samples (``raw_…``), of h's features (``own_…``) and of contrastive ones (``seen_…``), where there are any. h's
+    features know more, but on few samples they make things up, and a share of raw neighbours keeps them honest.
     """
 
     source = "raw"
-    """The neighbour graph that is cut: h's own has learned from the micro-modes, and would confirm what they say."""
+    """The neighbour graph that is cut, with the seen one: h's own has learned from the micro-modes, and would confirm
+    what they say."""
 
     def __init__(self, model: NEMGAN, pool: Pool) -> None:
         self.model, self.settings = model, model.settings.connect
         self.all, self.pool = pool, pool.some(self.settings.samples)
         self.augment = fitting(pool.glance(5000), self.settings.augment)  # it looks at no more
+        self.views = Views(model, self.pool, flip=self.augment.flip or model.shape[0] == 3)
 
     def stages(self) -> list[Stage]:
         settings = self.settings
@@ -97,7 +103,21 @@ class Connection:
             )
             for i in range(settings.restarts)
         ]
+        if self.model.viewer is not None:
+            phases, steps = (self.views.phase(),), self.model.settings.contrast.steps
+            stages.append(Stage("contrast", steps, phases, needed=self.doubtful, end=self.see))
         return [*stages, Stage("refine", settings.refine_steps, (relook, refine), end=self.settle)]
+
+    def doubtful(self) -> bool:
+        """Whether merges agree on less than they should."""
+        return float(self.model.agreement) < self.model.settings.contrast.below
+
+    def see(self, rng: torch.Generator) -> Mapping[str, object]:
+        """Find the neighbours by the directions of contrastive features, and merge again."""
+        found = F.normalize(self.over_pool(self.views.trunk), dim=1)
+        index, weights = self._graph(project(F.normalize(found - found.mean(0), dim=1).cpu().numpy(), 128))
+        self.model.scratch.update(seen_neighbours=index, seen_weights=weights)
+        return self.merge(rng)
 
     def start_again(self, rng: torch.Generator) -> None:
         """A new h, and neighbours by the raw samples again."""
@@ -156,12 +176,22 @@ class Connection:
         weights = np.ones_like(distance) if self.settings.weights == "flat" else local_weights(index, distance)
         return torch.from_numpy(index).to(self.pool.device), torch.from_numpy(weights).to(self.pool.device)
 
+    def joined(self, shares: Mapping[str, float], at: Tensor | slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Neighbours by several graphs and their weights, both (n, k), each graph's times its share; seen ones beside.
+
+        ``at`` says of which samples, by default of all.
+        """
+        scratch = self.model.scratch
+        if "seen_neighbours" in scratch:
+            seen = self.model.settings.contrast.share
+            shares = {name: (1 - seen) * share for name, share in shares.items()} | {"seen": seen}
+        neighbours = torch.cat([scratch[f"{name}_neighbours"][at] for name in shares], 1)
+        return neighbours, torch.cat([share * scratch[f"{name}_weights"][at] for name, share in shares.items()], 1)
+
     def pairs(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Positions of samples (batch,), and micro-mode posteriors (batch, K) of them and their neighbours, changed."""
-        scratch, raw = self.model.scratch, self.settings.raw_share
-        i = self.pool.draw(self.settings.batch, rng)
-        weights = torch.cat([raw * scratch["raw_weights"][i], (1 - raw) * scratch["own_weights"][i]], 1)
-        neighbours = torch.cat([scratch["raw_neighbours"][i], scratch["own_neighbours"][i]], 1)
+        i, raw = self.pool.draw(self.settings.batch, rng), self.settings.raw_share
+        neighbours, weights = self.joined({"raw": raw, "own": 1 - raw}, i)
         j = neighbours.gather(1, torch.multinomial(weights, 1, generator=rng)).flatten()
         x = self.augment(self.model.encode(self.pool.x[torch.cat([i, j])]), rng)
         p, q = self.model.inverter.logits(x).softmax(1).chunk(2)
@@ -208,7 +238,7 @@ class Connection:
     def over_pool(self, function: Callable[[Tensor], Tensor], pool: Pool | None = None) -> Tensor:
         """``function`` of every sample of ``pool`` (by default its own), unchanged, with h at rest, ``(N, …)``."""
         x = (pool or self.pool).x
-        with at_rest(self.model.inverter):
+        with at_rest(self.model):
             return by_parts(lambda at: function(self.model.encode(x[at])), len(x), 1024)
 
     def modes(self, pool: Pool | None = None) -> Tensor:
@@ -222,7 +252,7 @@ class Connection:
         draw = np.random.default_rng(int(torch.randint(2**62, (1,), generator=rng, device=rng.device)))
         found = consensus(
             project(self.over_pool(model.inverter.features).cpu().numpy()),
-            (scratch[f"{self.source}_neighbours"].cpu().numpy(), scratch[f"{self.source}_weights"].cpu().numpy()),
+            self.graph(),
             model.n_clusters,
             masses=model.known,
             labelled=pool.labelled.cpu().numpy(),
@@ -237,6 +267,11 @@ class Connection:
             model.counts[row] = torch.tensor([count.m, count.joined, count.split])
         return found
 
+    def graph(self) -> Graph:
+        """The neighbours by which samples are cut apart, and their weights, both ``(N, k)``."""
+        index, weights = self.joined({self.source: 1.0})
+        return index.cpu().numpy(), weights.cpu().numpy()
+
     def merge(self, rng: torch.Generator) -> Mapping[str, object]:
         """Vote, give each micro-mode its cluster, and set the prior over both."""
         model = self.model
@@ -247,10 +282,10 @@ class Connection:
         return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
 
     def cost(self) -> float:
-        """What h's clusters cut of the raw samples' graph, which is the same in all restarts; labels it gets wrong."""
-        model, scratch, pool = self.model, self.model.scratch, self.pool
+        """What h's clusters cut of the samples' graph, which is the same in all restarts; labels it gets wrong."""
+        model, pool = self.model, self.pool
         found = self.over_pool(model.posterior).argmax(1)
-        between = smoothing.links(scratch["raw_neighbours"].cpu().numpy(), scratch["raw_weights"].cpu().numpy())
+        between = smoothing.links(*self.graph())
         wrong = float((found[pool.labelled] != pool.labels).float().mean()) if len(pool.labelled) else 0.0
         return smoothing.cost(between, found.cpu().numpy(), model.n_clusters, model.known) + wrong
 
@@ -269,8 +304,12 @@ class Connection:
         critic of pairs is shown, and a mode that it never saw real samples of would be drawn at random (C3).
         """
         model = self.model
+        logits = self.over_pool(model.inverter.logits)
+        sizes = self.sizes(logits)
+        sizes = sizes[self.name_by_size(sizes)]
+        if (target := self.target(sizes / sizes.sum())) is not None:
+            self.meet(logits, target)
         merged, modes = self.asked(self.pool)
-        merged = merged[:, self.name_by_size(torch.bincount(merged.argmax(1), minlength=model.n_clusters))]
         neighbours = merged[model.scratch["own_neighbours"][:, 0]]
         mean = merged.mean(0)
         entropy = -(mean * mean.clamp_min(1e-8).log()).sum()
@@ -280,6 +319,27 @@ class Connection:
             merged, modes = self.asked(self.all)
         self._set_prior(torch.bincount(modes, minlength=model.n_modes) / len(modes), merged.mean(0))
         return {"confidence": float(confidence), "masses": model.masses().tolist()}
+
+    def sizes(self, logits: Tensor) -> Tensor:
+        """Samples that are decided to be of each cluster (M,), from h's ``logits`` of them (N, K)."""
+        found = self.model.merged_logits(logits).argmax(1)
+        return torch.bincount(found, minlength=self.model.n_clusters)
+
+    def target(self, shares: Tensor) -> Tensor | None:
+        """Masses (M,) that h's decisions are to have, which now have ``shares``: known ones, unless labels speak."""
+        known = self.model.known
+        return None if known is None or len(self.pool.labelled) else torch.from_numpy(known).float().to(shares.device)
+
+    def meet(self, logits: Tensor, target: Tensor) -> None:
+        """Move h's biases until its decisions on the samples of ``logits`` (N, K) have the masses ``target`` (M,)."""
+        model = self.model
+        found = model.merged_logits(logits)
+        best = found.topk(min(2, model.n_clusters), 1).values
+        gap, moves = (best[:, 0] - best[:, -1]).mean(), torch.zeros_like(found[0])
+        for step in range(100):
+            shares = torch.bincount((found + moves).argmax(1), minlength=len(moves)) / len(found)
+            moves -= 0.5 * gap * 0.95**step * (shares.clamp_min(1e-3) / target.clamp_min(1e-3)).log()
+        model.inverter.mode.bias.add_(moves[model.groups])
 
     def name_by_size(self, sizes: Tensor) -> Tensor:
         """Number the clusters so that the larger has the larger of the known masses; what each was before (M,).

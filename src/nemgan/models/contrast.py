@@ -8,7 +8,6 @@ trunk as it is: training the trunk on its own clusters lets the small one grow.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -18,16 +17,13 @@ from sklearn.cluster import KMeans
 from torch import Tensor
 from torch.nn import functional as F
 
-from nemgan.data.augment import view
 from nemgan.data.neighbours import project
-from nemgan.losses.connectivity import contrast
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage
 from nemgan.models.connected import NOTHING, Connection, cool_down
 from nemgan.prevalence import Labels, regression, softmax
 
 if TYPE_CHECKING:
-    from nemgan.data.pool import Pool
-    from nemgan.models.nemgan import NEMGAN
+    pass
 
 LABEL_WEIGHT = 10.0
 """Weight of a sample whose label is disclosed, the others' being 1."""
@@ -36,43 +32,19 @@ REGRESSION, DOUBT = 0.01, 0.05
 the other clusters together."""
 
 
-def half_cosine(progress: float) -> float:
-    """Learning-rate factor: up over the first 4 %, then down a half cosine to 1 %."""
-    return min(1.0, 25 * progress + 0.02, 0.01 + math.cos(math.pi / 2 * progress) ** 2)
-
-
 class Contrast(Connection):
     """The stages of the contrastive inverter of ``model`` on ``pool``."""
 
     source = "own"
 
-    def __init__(self, model: NEMGAN, pool: Pool) -> None:
-        super().__init__(model, pool)
-        self.constants = model.settings.contrast
-        self.side = max(8, round(self.constants.crop * model.shape[1]))
-        self.colour = model.shape[0] == 3
-
     def stages(self) -> list[Stage]:
-        constants = self.constants
-        views = Optimiser(constants.lr, (0.9, 0.99), weight_decay=1e-5)
-        learn = Phase("views", ("inverter.trunk", "projector"), self.contrast_loss, views, schedule=half_cosine)
+        constants = self.model.settings.contrast
         head = Optimiser(1e-2, (0.9, 0.99), weight_decay=1e-3)
         fit = Phase("modes", ("inverter.mode",), self.fit_loss, head, schedule=cool_down)
         return [
-            Stage("contrast", constants.steps, (learn,), end=self.merge),
+            Stage("contrast", constants.steps, (self.views.phase(),), end=self.merge),
             Stage("fit", constants.fit_steps, (fit,), end=self.settle),
         ]
-
-    def contrast_loss(self, rng: torch.Generator) -> LossResult:
-        """Step 1: find the other view of each image among the batch."""
-        model = self.model
-        assert model.projector is not None
-        x = model.encode(self.pool.x[self.pool.draw(self.constants.batch, rng)])
-        flip = self.colour or self.augment.flip
-        views = torch.cat([view(x, self.side, rng, flip), view(x, self.side, rng, flip)])
-        views = views.contiguous(memory_format=torch.channels_last)
-        loss = contrast(model.projector(model.inverter.trunk(views)), self.constants.temperature)
-        return LossResult(loss, {"contrast": loss.detach()})
 
     def look(self, rng: torch.Generator) -> LossResult:
         """Find the neighbours in h's features."""
@@ -139,21 +111,15 @@ class Contrast(Connection):
         return LossResult(voted + 0.1 * cut, {"votes": voted.detach(), "modes": cut.detach()})
 
     def settle(self, rng: torch.Generator) -> Mapping[str, object]:
-        """Let the biases meet the clusters' masses on the data, known or voted, then as for any inverter.
-
-        Votes are counted by what they decide: their doubt, a bound and not a probability, draws masses to even ones.
-        """
-        model, scratch = self.model, self.model.scratch
-        decided = torch.bincount(scratch["votes"].argmax(1), minlength=model.n_clusters)
-        decided = decided[self.name_by_size(decided)] / len(scratch["votes"])
-        known = decided if model.known is None else torch.from_numpy(model.known)
-        target, bias = known.to(scratch["features"]), model.inverter.mode.bias
-        with torch.no_grad():
-            for step in range(100):
-                p = model.inverter.mode(scratch["features"]).softmax(1)
-                share = F.one_hot(model.merged(p).argmax(1), model.n_clusters).to(p.dtype).mean(0)
-                move = (share.clamp_min(1e-3) / target.clamp_min(1e-3)).log() * 0.5 * 0.95**step
-                bias.sub_(move[model.groups])
         for key in ("features", "modes"):
-            del scratch[key]
+            del self.model.scratch[key]
         return super().settle(rng)
+
+    def sizes(self, logits: Tensor) -> Tensor:
+        """Those of the votes, counted by what they decide: their doubt, a bound, draws masses to even ones."""
+        return torch.bincount(self.model.scratch["votes"].argmax(1), minlength=self.model.n_clusters)
+
+    def target(self, shares: Tensor) -> Tensor:
+        """Known masses, or those that were voted."""
+        known = self.model.known
+        return shares if known is None else torch.from_numpy(known).float().to(shares.device)

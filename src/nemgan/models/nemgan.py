@@ -33,7 +33,7 @@ from nemgan.models.base import Conditions, LossResult, Model, Optimiser, Phase, 
 from nemgan.models.connected import Connection
 from nemgan.models.contrast import Contrast
 from nemgan.models.shown import Shown
-from nemgan.networks import Critic, Generator, Inverter, Projector, channels_last
+from nemgan.networks import Critic, Generator, Inverter, Projector, channels_last, trunk
 from nemgan.prior import Prior, multinoulli
 from nemgan.seeding import isolated
 from nemgan.settings import ModelSettings
@@ -78,13 +78,18 @@ class NEMGAN(Model):
         self.connected = settings.connect.steps > 0 or settings.contrast.steps > 0
         self.known = np.full(n_clusters, 1 / n_clusters) if not on.C3 else prior
         self.n_modes = settings.connect.micro_modes if self.connected else n_clusters
-        if settings.contrast.steps and (len(shape) != 3 or net.inverter_style != "pooled"):
+        views, pooled = settings.contrast.steps > 0, net.inverter_style == "pooled"
+        if views and len(shape) != 3:
+            raise ConfigError("contrast.steps needs images, of which there are views: use contrast.steps=0 on vectors")
+        if views and not pooled and not settings.connect.steps:
             raise ConfigError(
-                "contrast.steps needs images and network.inverter_style=pooled: set it, or contrast.steps=0"
+                "contrast.steps finds neighbours for connect.steps, which is 0: set that, or "
+                "network.inverter_style=pooled, or contrast.steps=0"
             )
-        if settings.contrast.steps and gan.train_inverter:
+        if views and pooled and gan.train_inverter:
             raise ConfigError(
-                "gan.train_inverter needs neighbours in pixels, which contrast.steps does without: set one of them"
+                "gan.train_inverter needs neighbours in pixels, which a pooled h with contrast.steps does without: set "
+                "one of them"
             )
         if self.n_modes < n_clusters:
             raise ConfigError(f"connect.micro_modes={self.n_modes} is less than {n_clusters} clusters: set it higher")
@@ -100,7 +105,9 @@ class NEMGAN(Model):
                 style=net.style,
             )
             self.generator = Generator(settings.latent.dim, shape, net.width, net.style)
-            self.projector = Projector(8 * net.inverter_width) if settings.contrast.steps else None
+            width = net.inverter_width if pooled else settings.contrast.width
+            self.viewer = trunk(shape, width, style="pooled", batch_norm=True)[0] if views and not pooled else None
+            self.projector = Projector(8 * width) if views else None
         self.inverter = self.new_inverter(seed)
         channels_last(self)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
@@ -176,7 +183,8 @@ class NEMGAN(Model):
         self.fit_scale(pool.x)
         if not self.connected:
             return [Adversary(self, pool, None).stage()]
-        connection = (Contrast if self.settings.contrast.steps else Connection)(self, pool)
+        first = self.settings.contrast.steps and self.viewer is None
+        connection = (Contrast if first else Connection)(self, pool)
         return [*connection.stages(), Adversary(self, pool, connection).stage()]
 
 

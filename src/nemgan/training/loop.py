@@ -173,7 +173,13 @@ class _Run:
         """Everything from the present position to the end."""
         try:
             while self.stage < len(self.stages):
-                self._run_stage(self.stages[self.stage])
+                stage = self.stages[self.stage]
+                if self.begun or stage.needed is None or stage.needed():
+                    self._run_stage(stage)
+                else:
+                    self.metrics.write({"kind": "left out", **self._where(stage)})
+                    self.stage += 1
+                    self.save()
         finally:
             self.model.eval()
 

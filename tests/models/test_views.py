@@ -1,0 +1,97 @@
+"""Contrastive neighbours beside those in pixels, on grey stripes, lying or standing."""
+
+import numpy as np
+import pytest
+
+from nemgan.data.dataset import Dataset
+from nemgan.data.pool import Pool
+from nemgan.errors import ConfigError
+from nemgan.evaluation.clustering import scores
+from nemgan.evaluation.evaluate import predict
+from nemgan.experiments.config import build
+from nemgan.models import catalog
+from nemgan.models.connected import Connection
+from nemgan.training.loop import train
+
+SHAPE, MASSES = (1, 16, 16), np.array([0.7, 0.3])
+SETTINGS = {
+    "contrast.steps": 120,
+    "contrast.batch": 64,
+    "contrast.width": 8,
+    "contrast.below": 2.0,
+    "connect.steps": 80,
+    "connect.refine_steps": 40,
+    "connect.augment": 0,
+    "connect.partitions": 3,
+    "connect.micro_modes": 12,
+    "network.inverter_width": 8,
+    "latent.dim": 16,
+    "gan.steps": 2,
+    "gan.batch": 16,
+}
+
+
+def stripes(n: int = 500) -> Dataset:
+    rng = np.random.default_rng(0)
+    y = (np.arange(n) >= 0.7 * n).astype(np.int64)
+    wave = np.sin(np.arange(16) * rng.uniform(1.2, 2.2, (n, 1)) + rng.uniform(0, 6, (n, 1))) > 0
+    lying = np.repeat(wave[:, :, None], 16, 2)
+    mask = np.where((y == 0)[:, None, None], lying, lying.transpose(0, 2, 1))[:, None]
+    x = np.where(mask, 200, 50) + rng.uniform(-20, 20, (n, 1, 1, 1))
+    return Dataset(x.astype(np.uint8), y, ("lying", "standing"), "stripes")
+
+
+def made(shape: tuple[int, ...] = SHAPE, **more: object):
+    defaults = catalog.entry("nemgan").defaults("connected", shape)
+    return catalog.create("nemgan", build({**SETTINGS, **more}, defaults), shape, 2, MASSES, 0)
+
+
+@pytest.fixture(scope="module")
+def trained():
+    data, model = stripes(), made()
+    train(model, Pool.of(data.unlabelled()), seed=0)
+    return data, model
+
+
+def test_they_come_after_the_others_and_stay(trained):
+    data, model = trained
+    names = [stage.name for stage in model.stages(Pool.of(data.unlabelled()))]
+    assert names == ["connect", "contrast", "refine", "generate"]
+    assert {"raw_neighbours", "own_neighbours", "seen_neighbours", "seen_weights"} <= set(model.scratch)
+
+
+def test_their_neighbours_are_of_one_kind(trained):
+    data, model = trained
+    kind = data.y[model.scratch["seen_neighbours"].numpy()]
+    assert (kind == data.y[:, None]).mean() > 0.95
+    assert scores(data.y, predict(model, data.x).argmax(1)).acc > 0.9
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
+def test_their_share_is_the_share_of_all_neighbours(trained, share):
+    data, trained_model = trained
+    model = made(**{"contrast.share": share})
+    model.scratch.update(trained_model.scratch)
+    neighbours, weights = Connection(model, Pool.of(data.unlabelled())).joined({"raw": 0.5, "own": 0.5})
+    k = model.scratch["raw_neighbours"].shape[1]
+    assert neighbours.shape == weights.shape == (len(data), 3 * k)
+    alone = sum(float(model.scratch[f"{name}_weights"].sum()) * part for name, part in (("raw", 0.5), ("own", 0.5)))
+    assert float(weights[:, : 2 * k].sum()) == pytest.approx((1 - share) * alone, rel=1e-4)
+    assert float(weights[:, 2 * k :].sum()) == pytest.approx(
+        share * float(model.scratch["seen_weights"].sum()), rel=1e-4
+    )
+
+
+def test_without_doubt_they_are_left_out():
+    data, model = stripes(200), made(**{"contrast.below": 0.0})
+    log = train(model, Pool.of(data.unlabelled()), seed=0)
+    assert [row["stage"] for row in log.rows if row["kind"] == "left out"] == ["contrast"]
+    assert "seen_neighbours" not in model.scratch and log.steps == 80 + 40 + 2
+
+
+def test_what_they_need():
+    with pytest.raises(ConfigError, match=r"contrast\.steps needs images"):
+        made((5,))
+    with pytest.raises(ConfigError, match=r"neighbours for connect\.steps, which is 0"):
+        made(**{"connect.steps": 0, "connect.refine_steps": 0})
+    assert made(**{"contrast.steps": 0}).viewer is None and made(**{"gan.train_inverter": True}).viewer is not None
