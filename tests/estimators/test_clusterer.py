@@ -249,6 +249,7 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "priors of another word": ({"priors": "leanr"}, np.eye(4), None, "'learn', 'uniform'"),
     "unknown preset": ({"preset": "conected"}, np.eye(4), None, "did you mean 'connected'"),
     "unknown setting": ({"settings": {"gan.stpes": 3}}, np.eye(4), None, "did you mean 'gan.steps'"),
+    "masses nobody asks": ({"settings": {"conditions.C3": False}}, np.eye(4), None, "use priors='uniform' with it"),
     "no section": ({"settings": {"steps": 3}}, np.eye(4), None, "did you mean 'gan.steps'.*connect.steps"),
     "setting of a run": ({"settings": {"seed": 3}}, np.eye(4), None, "'seed': give dotted keys of the model"),
     "unknown device": ({"device": "tpu"}, np.eye(4), None, "device"),

@@ -95,3 +95,13 @@ def test_what_they_need():
     with pytest.raises(ConfigError, match=r"neighbours for connect\.steps, which is 0"):
         made(**{"connect.steps": 0, "connect.refine_steps": 0})
     assert made(**{"contrast.steps": 0}).viewer is None and made(**{"gan.train_inverter": True}).viewer is not None
+
+
+def test_known_masses_are_met_where_merges_disagree(trained):
+    """Of 500 samples, which are .7 and .3, as many as are said to be: h's borders are in doubt."""
+    data, _ = trained
+    model = made()
+    model.known = np.array([0.6, 0.4])
+    train(model, Pool.of(data.unlabelled()), seed=0)
+    found = np.bincount(predict(model, data.x).argmax(1), minlength=2) / len(data)
+    assert found == pytest.approx([0.6, 0.4], abs=0.01)

@@ -114,6 +114,10 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         prior = self._prior()
         self._seed = seed_of(self.random_state)
         self._config = self._settings(n)
+        if not self._config.conditions.C3 and (prior is None or np.ptp(prior) > 0):
+            raise ConfigError(
+                "settings has conditions.C3=False, which assumes equal masses: use priors='uniform' with it"
+            )
         samples = self._layout.to_model(x)
         if self.n_clusters_ > 1 and (samples == samples[0]).all():
             raise DataError(f"all {n} samples of X are identical: give data that vary, or n_clusters=1")

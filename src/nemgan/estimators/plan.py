@@ -10,6 +10,7 @@ from nemgan.errors import ConfigError
 from nemgan.experiments.config import Config, build, flat, keys, unknown_key
 from nemgan.merging import FEW
 from nemgan.models import catalog
+from nemgan.models.entry import detailed
 
 MODEL = "nemgan"
 SECTIONS = ("latent", "network", "conditions", "contrast", "connect", "gan")
@@ -52,7 +53,7 @@ def settings_for(
     connected = "connect.steps" in steps or "contrast.steps" in steps
     if connected:  # the published presets are used as published
         for key, value in steps.items():
-            if key == "gan.steps" and len(shape) == 3 and shape[1] >= 16:
+            if key == "gan.steps" and detailed(shape):
                 continue
             least, enough = (LEAST_GAN, PLENTY) if key.startswith("gan.") else (LEAST, ENOUGH)
             defaults[key] = max(min(value, least), round(value * min(1.0, n / enough)))

@@ -10,7 +10,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from nemgan.errors import ConfigError, unknown
-from nemgan.models.entry import Defaults, Entry, adversarial
+from nemgan.models.entry import Defaults, Entry, adversarial, detailed
 from nemgan.models.rivals import RIVALS
 from nemgan.settings import ConnectConfig, ModelSettings, RivalConfig
 
@@ -48,7 +48,7 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.weights": "flat",
             **({"gan.inversion_of": "clusters"} if shape[0] <= 3 else {}),
         }
-    if shape[1] < 16:
+    if not detailed(shape):
         # Sets of small images are small sets: features fit their noise, and long training too. How much of so few
         # pixels is ink does tell one from another, so neighbours are those by distance.
         return {
@@ -92,7 +92,7 @@ def restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
     Single runs depend on the seed there (ACC .95 to .996 on 1,240 pictures). The merge that costs least was better on
     two of three seeds and the same on the third, and connecting to few is soon done (docs/notebook.md).
     """
-    grey = len(shape) == 3 and shape[1] >= 16 and defaults.get("network.inverter_style") != "pooled"
+    grey = detailed(shape) and defaults.get("network.inverter_style") != "pooled"
     if grey and n < FEW_IMAGES and defaults.get("connect.steps", 1):
         return {"connect.restarts": 3} | defaults | {"contrast.steps": 0}
     return defaults
@@ -104,7 +104,7 @@ def _thorough(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     Where longer training does harm, on vectors and small images, there are more restarts instead.
     """
     given = _connected(shape, n_clusters)
-    if len(shape) == 1 or shape[1] < 16:
+    if not detailed(shape):
         return given | {"connect.restarts": 2 * given.get("connect.restarts", 1)}
     if given.get("network.inverter_style") == "pooled":
         return given | {"contrast.steps": 3 * given["contrast.steps"]}

@@ -326,9 +326,14 @@ class Connection:
         return torch.bincount(found, minlength=self.model.n_clusters)
 
     def target(self, shares: Tensor) -> Tensor | None:
-        """Masses (M,) that h's decisions are to have, which now have ``shares``: known ones, unless labels speak."""
+        """Masses (M,) that h's decisions are to have, which now have ``shares``: known ones where merges disagreed.
+
+        Elsewhere borders lie where samples are few, and h knows better by how many these data miss the masses.
+        """
         known = self.model.known
-        return None if known is None or len(self.pool.labelled) else torch.from_numpy(known).float().to(shares.device)
+        if known is None or len(self.pool.labelled) or "seen_neighbours" not in self.model.scratch:
+            return None
+        return torch.from_numpy(known).float().to(shares.device)
 
     def meet(self, logits: Tensor, target: Tensor) -> None:
         """Move h's biases until its decisions on the samples of ``logits`` (N, K) have the masses ``target`` (M,)."""

@@ -82,6 +82,11 @@ _LONG: Defaults = {
 }
 
 
+def detailed(shape: tuple[int, ...]) -> bool:
+    """Whether samples of ``shape`` are images of 16 pixels and more; smaller ones are learned as vectors are."""
+    return len(shape) == 3 and shape[1] >= 16
+
+
 PLANE: Defaults = {
     "gan.loss": "wgan-gp",
     "gan.penalty": 0.1,
@@ -104,7 +109,7 @@ def adversarial(shape: tuple[int, ...]) -> Defaults:
     """How generator and critic of samples of ``shape`` are trained, where not as the settings' own defaults say."""
     if len(shape) == 1:
         return PLANE if shape[0] <= 3 else {}
-    return GREY if shape[0] == 1 and shape[1] >= 16 else {}
+    return GREY if shape[0] == 1 and detailed(shape) else {}
 
 
 def _as_ours(shape: tuple[int, ...], takes: frozenset[str]) -> Defaults:
