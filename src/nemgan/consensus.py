@@ -10,10 +10,12 @@ the clusters are: it falls where the cut is ambiguous.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
+from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
 
 from nemgan.merging import merges, mode_graph
@@ -70,45 +72,73 @@ def consensus(
     Returns:
         The votes of the largest family of like merges: all of them where fewer than three are alike.
     """
-    found, costs, graphs_of, sizes_of = [], [], [], []
-    index, weights = graph
-    between = links(index, weights)
+    between = links(*graph)
+    judged = _Labels(labelled, labels)
+    parts, found, costs = [], [], []
     for _ in range(runs):
         start = int(rng.integers(2**31))
         part = KMeans(modes, n_init=1, max_iter=50, random_state=start).fit(points).labels_.astype(np.int64)
-        graphs_of.append(mode_graph(part, index, modes, weights))
-        sizes_of.append(np.bincount(part, minlength=modes) / len(part))
-        candidates = merges(
-            graphs_of[-1],
-            sizes_of[-1],
-            n_clusters,
-            masses=masses,
-            unary=label_costs(part[labelled], labels, modes, n_clusters) if len(labelled) else None,
-            chains=64 if n_clusters < 8 else 192,
-            rng=rng,
-        )
-        ends = [smooth(between, each.groups[part], n_clusters) for each in candidates]
-        prices = [cost(between, end, n_clusters, masses) for end in ends]
-        if len(labelled):
-            prices = [price + float((end[labelled] != labels).mean()) for price, end in zip(prices, ends, strict=True)]
-        best = int(np.argmin(prices))
-        found.append(ends[best])
-        costs.append(prices[best])
-    named = np.zeros((runs, runs, len(points)), np.int64)
-    alike = np.ones((runs, runs))
-    for a in range(runs):
-        for b in range(runs):
-            named[a, b] = rename(found[b], found[a], n_clusters)
-            alike[a, b] = (named[a, b] == found[a]).mean()
+        parts.append(_weighed(part, graph, modes))
+        end, price = _best_merge(part, *parts[-1], between, n_clusters, masses, judged, rng)
+        found.append(end)
+        costs.append(price)
+    named, alike = _compared(found, n_clusters)
     family = alike >= ALIKE
     centre = int(np.lexsort((alike.sum(1), family.sum(1)))[-1])
     voters = np.flatnonzero(family[centre]) if family[centre].sum() >= min(3, runs) else np.arange(runs)
-    if len(labelled):  # names are given
-        named[centre] = found
-    votes = np.stack([(named[centre, voters] == k).mean(0) for k in range(n_clusters)], 1)
+    ends = np.stack(found) if len(labelled) else named[centre]  # labels give the names
+    votes = np.stack([(ends[voters] == k).mean(0) for k in range(n_clusters)], 1)
     pairs = alike[~np.eye(runs, dtype=bool)]
     agreement = float(pairs.mean()) if runs > 1 else 1.0
-    return Consensus(votes, agreement, float(np.mean(np.array(costs)[voters])), graphs_of[centre], sizes_of[centre])
+    return Consensus(votes, agreement, float(np.mean(np.array(costs)[voters])), *parts[centre])
+
+
+class _Labels(NamedTuple):
+    """Disclosed labels: positions of samples and their clusters, both ``(L,)``."""
+
+    at: Int
+    y: Int
+
+
+def _weighed(part: Int, graph: Graph, modes: int) -> tuple[Float, Float]:
+    """Links between the parts of a partition ``(modes, modes)`` and the parts' masses ``(modes,)``."""
+    index, weights = graph
+    return mode_graph(part, index, modes, weights), np.bincount(part, minlength=modes) / len(part)
+
+
+def _best_merge(
+    part: Int,
+    between_parts: Float,
+    sizes: Float,
+    between: csr_array,
+    n_clusters: int,
+    masses: Float | None,
+    labels: _Labels,
+    rng: np.random.Generator,
+) -> tuple[Int, float]:
+    """Clusters of the samples (N,) by the merge of a partition that costs least once it is smoothed; that cost."""
+    known = len(labels.y) > 0
+    candidates = merges(
+        between_parts,
+        sizes,
+        n_clusters,
+        masses=masses,
+        unary=label_costs(part[labels.at], labels.y, len(sizes), n_clusters) if known else None,
+        chains=64 if n_clusters < 8 else 192,
+        rng=rng,
+    )
+    ends = [smooth(between, each.groups[part], n_clusters) for each in candidates]
+    prices = [cost(between, end, n_clusters, masses) for end in ends]
+    if known:
+        prices = [price + float((end[labels.at] != labels.y).mean()) for price, end in zip(prices, ends, strict=True)]
+    best = int(np.argmin(prices))
+    return ends[best], prices[best]
+
+
+def _compared(found: list[Int], n_clusters: int) -> tuple[Int, Float]:
+    """Each of R clusterings under each one's names ``(R, R, N)``, and the share they put alike ``(R, R)``."""
+    named = np.stack([[rename(other, one, n_clusters) for other in found] for one in found])
+    return named, (named == np.stack(found)[:, None]).mean(2)
 
 
 def rename(clusters: Int, like: Int, n_clusters: int) -> Int:
