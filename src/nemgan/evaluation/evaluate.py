@@ -138,31 +138,20 @@ def evaluate(
     n_generated = n_generated if model.generates else 0
     seen = _Seen(splits, found, of_cluster, facts.seed)
     return Result(
-        model=facts.model,
-        data=facts.data,
-        preset=facts.preset,
-        seed=facts.seed,
-        labels_used=facts.labels_used,
-        prior=facts.prior,
+        **vars(facts),
         **scores._asdict(),
         true_masses=_floats(true) if true is not None else None,
         learned_prior=_floats(learned),
         prior_l1=float(np.abs(learned - np.pad(true, (0, len(learned) - len(true)))).sum())
         if true is not None and of_cluster is not None
         else None,
-        seconds=float(facts.seconds),
-        steps=facts.steps,
-        seconds_to_acc_95=facts.seconds_to_acc_95,
-        versions=dict(facts.versions),
         judge_accuracy=judge.accuracy if judge is not None else None,
         n_train=len(splits.train),
         n_test=len(test),
         n_generated=n_generated,
         n_clusters=n_clusters,
         class_names=tuple(test.class_names),
-        cluster_names=facts.cluster_names,
         conditions=str(model.conditions),
-        changed=dict(facts.changed),
         class_of_cluster=tuple(of_cluster.tolist()) if of_cluster is not None else None,
         confusion=tuple(map(tuple, table.tolist())) if of_cluster is not None else None,
         cluster_masses=_floats(prior),
