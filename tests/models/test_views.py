@@ -105,3 +105,11 @@ def test_known_masses_are_met_where_merges_disagree(trained):
     train(model, Pool.of(data.unlabelled()), seed=0)
     found = np.bincount(predict(model, data.x).argmax(1), minlength=2) / len(data)
     assert found == pytest.approx([0.6, 0.4], abs=0.01)
+
+
+def test_many_kinds_of_grey_images_have_them_and_few_images_do_not():
+    many = catalog.entry("nemgan").defaults("connected", (1, 28, 28), 10)
+    assert many["contrast.steps"] > 0
+    assert catalog.entry("nemgan").defaults("connected", (1, 28, 28), 2).get("contrast.steps", 0) == 0
+    assert catalog.restarted(many, (1, 28, 28), 500)["contrast.steps"] == 0
+    assert catalog.restarted(many, (1, 28, 28), 5000) == many

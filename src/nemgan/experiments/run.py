@@ -204,7 +204,9 @@ def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = No
             "labels used": card.labels_used,
             "clusters": card.n_clusters,
             "prior": "learned" if card.prior is None else [round(mass, 4) for mass in card.prior],
-            "stages": [f"{stage.name} ({stage.steps} steps)" for stage in stages],
+            "stages": [
+                f"{stage.name} ({stage.steps} steps{'' if stage.needed is None else ', if needed'})" for stage in stages
+            ],
             "parameters": sum(each.numel() for each in model.parameters() if each.requires_grad),
             "device": f"{device}, {n_threads} threads",
             "run folders in": str(out),
