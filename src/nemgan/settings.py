@@ -44,7 +44,7 @@ class NetworkConfig(Section):
     inverter_width: Count = 16
     """The same of h (or of a rival's encoder)."""
     inverter_style: Literal["same", "pooled"] = "same"
-    """``pooled``: h ends in a mean over the map, as contrastive features need."""
+    """``pooled``: h ends in a mean over the map; with ``contrast.steps`` its own features are then contrastive."""
 
 
 class ConditionsConfig(Section):
@@ -105,15 +105,16 @@ class ContrastConfig(Section):
     merges by these disagree."""
 
     steps: Steps = 0
-    """Steps of learning them; 0 is none."""
+    """Steps of learning them; 0 is none, as for fewer than 3,000 grey images of one's own."""
     below: Weight = 0.85
-    """Agreement of the merges below which the second network learns at all; above 1 it always does."""
+    """Agreement of the merges below which the second network learns at all; above 1 it always does. With
+    ``connect.partitions=1`` there is nothing to agree with, and no doubt."""
     share: Fraction = 0.67
     """Share of the second network's neighbours among all by which h learns, and among those that are cut apart."""
     width: Count = 32
     """First number of channels of the second network."""
     area: Fraction = 0.25
-    """Least part of an image that a view shows. What lies where tells clothes apart, and is lost in small parts."""
+    """Least part of an image that a view shows, about. What lies where tells clothes apart, and small parts lose it."""
     batch: Batch = 128
     """Images a step, two views each."""
     lr: Positive = 2e-3
@@ -210,3 +211,13 @@ class ModelSettings(Section):
     contrast: ContrastConfig = ContrastConfig()
     gan: GanConfig = GanConfig()
     rival: RivalConfig = RivalConfig()
+
+    @property
+    def pooled(self) -> bool:
+        """Whether contrastive features are h's own, and not those of a second network."""
+        return self.contrast.steps > 0 and self.network.inverter_style == "pooled"
+
+    @property
+    def connected(self) -> bool:
+        """Whether h learns from the data's own neighbourhoods, whichever way."""
+        return self.connect.steps > 0 or self.pooled

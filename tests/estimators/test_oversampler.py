@@ -69,6 +69,8 @@ def test_without_a_generator_it_is_refused_before_any_work() -> None:
 
     with pytest.raises(ValueError, match=r"gan.steps=0 trains no generator"):
         NEMGANOverSampler(settings={"gan.steps": 0}).fit_resample(np.zeros((4, 2)), [0, 0, 0, 1])
+    with pytest.raises(ValueError, match=r"conditions.C3=False assumes equal masses"):
+        NEMGANOverSampler(settings={"conditions.C3": False}).fit_resample(np.zeros((4, 2)), [0, 0, 0, 1])
 
 
 def test_new_samples_are_of_their_class() -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from nemgan.data.dataset import Dataset
 from nemgan.data.pool import Pool
@@ -11,7 +12,7 @@ from nemgan.evaluation.evaluate import predict
 from nemgan.experiments.config import build
 from nemgan.models import catalog
 from nemgan.models.connected import Connection
-from nemgan.training.loop import train
+from nemgan.training.loop import Hook, train
 
 SHAPE, MASSES = (1, 16, 16), np.array([0.7, 0.3])
 SETTINGS = {
@@ -32,13 +33,16 @@ SETTINGS = {
 
 
 def stripes(n: int = 500) -> Dataset:
+    """Stripes at any place and of either polarity: neighbours in pixels are often of the other kind."""
     rng = np.random.default_rng(0)
     y = (np.arange(n) >= 0.7 * n).astype(np.int64)
-    wave = np.sin(np.arange(16) * rng.uniform(1.2, 2.2, (n, 1)) + rng.uniform(0, 6, (n, 1))) > 0
+    wave = np.sin(np.arange(16) * rng.uniform(0.5, 2.6, (n, 1)) + rng.uniform(0, 6, (n, 1))) > 0
     lying = np.repeat(wave[:, :, None], 16, 2)
     mask = np.where((y == 0)[:, None, None], lying, lying.transpose(0, 2, 1))[:, None]
-    x = np.where(mask, 200, 50) + rng.uniform(-20, 20, (n, 1, 1, 1))
-    return Dataset(x.astype(np.uint8), y, ("lying", "standing"), "stripes")
+    noise = rng.normal(0, 60, (n, 1, 16, 16))
+    return Dataset(
+        np.clip(np.where(mask, 200, 50) + noise, 0, 255).astype(np.uint8), y, ("lying", "standing"), "stripes"
+    )
 
 
 def made(shape: tuple[int, ...] = SHAPE, **more: object):
@@ -60,11 +64,16 @@ def test_they_come_after_the_others_and_stay(trained):
     assert {"raw_neighbours", "own_neighbours", "seen_neighbours", "seen_weights"} <= set(model.scratch)
 
 
-def test_their_neighbours_are_of_one_kind(trained):
+def seen_purity(data: Dataset, model) -> float:
+    return float((data.y[model.scratch["seen_neighbours"].numpy()] == data.y[:, None]).mean())
+
+
+def test_their_neighbours_are_of_one_kind_once_they_are_learned(trained):
     data, model = trained
-    kind = data.y[model.scratch["seen_neighbours"].numpy()]
-    assert (kind == data.y[:, None]).mean() > 0.95
-    assert scores(data.y, predict(model, data.x).argmax(1)).acc > 0.9
+    assert seen_purity(data, model) > 0.95 and scores(data.y, predict(model, data.x).argmax(1)).acc > 0.95
+    unlearned = made(**{"contrast.lr": 1e-9})
+    train(unlearned, Pool.of(data.unlabelled()), seed=0)
+    assert seen_purity(data, unlearned) < 0.85
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
@@ -89,11 +98,54 @@ def test_without_doubt_they_are_left_out():
     assert "seen_neighbours" not in model.scratch and log.steps == 80 + 40 + 2
 
 
+def test_doubt_is_less_agreement_than_the_limit():
+    model = made(**{"contrast.below": 0.85})
+    connection = Connection(model, Pool.of(stripes(40).unlabelled()))
+    for agreement, doubtful in ((0.84, True), (0.86, False)):
+        model.agreement.fill_(agreement)
+        assert connection.doubtful() is doubtful
+
+
+def test_masses_are_met_only_where_they_are_known_in_doubt_and_without_labels(trained):
+    data, model = trained
+    few = Dataset(data.x, np.where(np.arange(len(data)) % 25 == 0, data.y, -1), data.class_names, "few")
+    shares = torch.tensor([0.5, 0.5])
+    unlabelled, labelled = (Connection(model, Pool.of(each)) for each in (data.unlabelled(), few))
+    assert unlabelled.target(shares).tolist() == pytest.approx(MASSES) and labelled.target(shares) is None
+    sure = made()
+    assert Connection(sure, Pool.of(data.unlabelled())).target(shares) is None
+
+
+@pytest.mark.parametrize("at", [3, 7, 11])
+def test_a_training_that_stopped_before_in_or_after_it_ends_the_same(tmp_path, at):
+    short = {"connect.steps": 6, "contrast.steps": 4, "connect.refine_steps": 3}
+    data, whole, broken, resumed = stripes(80), made(**short), made(**short), made(**short)
+    train(whole, Pool.of(data.unlabelled()), seed=0)
+
+    def fail(moment, model):
+        if moment.step == at:
+            raise RuntimeError("the machine went down")
+
+    with pytest.raises(RuntimeError, match="went down"):
+        train(
+            broken,
+            Pool.of(data.unlabelled()),
+            seed=0,
+            folder=tmp_path,
+            checkpoint_every=1,
+            hooks=[Hook(1, fail)],
+        )
+    train(resumed, Pool.of(data.unlabelled()), seed=0, folder=tmp_path, resume=True)
+    for name, value in whole.state_dict().items():
+        assert torch.equal(value, resumed.state_dict()[name]) or value.isnan().any(), name
+
+
 def test_what_they_need():
     with pytest.raises(ConfigError, match=r"contrast\.steps needs images"):
         made((5,))
-    with pytest.raises(ConfigError, match=r"neighbours for connect\.steps, which is 0"):
-        made(**{"connect.steps": 0, "connect.refine_steps": 0})
+    with pytest.raises(ConfigError, match=r"learns h from views alone, without connect\.steps"):
+        made(**{"network.inverter_style": "pooled"})
+    assert made(**{"connect.steps": 0, "connect.refine_steps": 0}).viewer is None
     assert made(**{"contrast.steps": 0}).viewer is None and made(**{"gan.train_inverter": True}).viewer is not None
 
 

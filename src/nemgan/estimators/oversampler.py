@@ -90,6 +90,10 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         """
         if (self.settings or {}).get("gan.steps") == 0:
             raise ConfigError("gan.steps=0 trains no generator, and new samples are made by it: leave it out")
+        if (self.settings or {}).get("conditions.C3") is False:
+            raise ConfigError(
+                "conditions.C3=False assumes equal masses, and classes to be balanced have none: leave it out"
+            )
         dims = getattr(X, "ndim", None) or np.ndim(X)
         images = dims > 2
         given: Any = np.asarray(X) if images else X

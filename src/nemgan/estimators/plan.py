@@ -50,7 +50,7 @@ def settings_for(
             raise ConfigError(f"settings has {key!r}: give dotted keys of the model such as 'gan.steps'")
         if key not in usable:
             raise unknown_key(str(key), usable)
-    connected = "connect.steps" in steps or "contrast.steps" in steps
+    connected = build(defaults).connected
     if connected:  # the published presets are used as published
         for key, value in steps.items():
             if key == "gan.steps" and detailed(shape):

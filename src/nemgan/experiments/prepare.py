@@ -100,7 +100,7 @@ def check_model(config: Config) -> None:
     entry = model_catalog.entry(config.model)
     if config.labels and not entry.uses_labels:
         raise model_catalog.without_labels(config.model)
-    if not (config.gan.steps or config.connect.steps or config.contrast.steps):
+    if not (config.gan.steps or config.connected):
         raise ConfigError(
             f"gan.steps=0 leaves nothing to learn: model {config.model}, preset {config.preset}, finds clusters while "
             "it learns to generate; give it steps, or use model nemgan, preset connected"
@@ -202,7 +202,7 @@ def _count(config: Config, train: Dataset) -> int:
         )
     if n > len(train):
         raise ConfigError(f"{n} modes but only {len(train)} training samples: lower n_clusters or give more data")
-    if _connected(config) and max(config.connect.micro_modes, config.connect.neighbours + 1) > len(train):
+    if config.connected and max(config.connect.micro_modes, config.connect.neighbours + 1) > len(train):
         raise ConfigError(
             f"connect.micro_modes={config.connect.micro_modes} and connect.neighbours={config.connect.neighbours} ask "
             f"for more than the {len(train)} training samples: lower them or give more data"
@@ -212,7 +212,7 @@ def _count(config: Config, train: Dataset) -> int:
             f"{config.labels} labels {train.n_classes} classes ({', '.join(train.class_names[:9])}), but "
             f"n_clusters={n}: raise n_clusters, or drop it"
         )
-    if config.few is not None and n > train.n_classes and not _connected(config):
+    if config.few is not None and n > train.n_classes and not config.connected:
         raise ConfigError(
             f"{config.labels} labels {train.n_classes} of {n} kinds, and preset {config.preset} finds none without "
             "labels: label a sample of each, or use preset=connected"
@@ -225,17 +225,12 @@ def _count(config: Config, train: Dataset) -> int:
     return n
 
 
-def _connected(config: Config) -> bool:
-    """Whether h learns from the data's own neighbourhoods, whichever way."""
-    return config.connect.steps > 0 or config.contrast.steps > 0
-
-
 def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArray[np.float64] | None:
     """Masses of the ``n`` clusters, or None where the model is to learn them."""
     from nemgan.prior import check_masses
 
     if config.prior == "learned":
-        alone = _connected(config) or model_catalog.entry(config.model).learns_masses
+        alone = config.connected or model_catalog.entry(config.model).learns_masses
         if not alone and not config.labels:
             raise ConfigError(
                 "prior=learned without labels needs the connected inverter: use preset=connected, labels=0.01, or give "

@@ -300,6 +300,7 @@ class Connection:
     def settle(self, rng: torch.Generator) -> Mapping[str, object]:
         """Step 3's end: the prior that minimises ‖E h(x) − P_Y‖₁ (Eq. 5) is E h(x) itself; known masses are kept.
 
+        Where merges disagreed h's biases are moved first until its decisions have the known masses (``target``).
         Within a cluster the micro-modes have the masses of the samples they are likeliest for: these are what the
         critic of pairs is shown, and a mode that it never saw real samples of would be drawn at random (C3).
         """
@@ -308,7 +309,7 @@ class Connection:
         sizes = self.sizes(logits)
         sizes = sizes[self.name_by_size(sizes)]
         if (target := self.target(sizes / sizes.sum())) is not None:
-            self.meet(logits, target)
+            self.meet(logits, target, self.pace(logits))
         merged, modes = self.asked(self.pool)
         neighbours = merged[model.scratch["own_neighbours"][:, 0]]
         mean = merged.mean(0)
@@ -335,15 +336,19 @@ class Connection:
             return None
         return torch.from_numpy(known).float().to(shares.device)
 
-    def meet(self, logits: Tensor, target: Tensor) -> None:
+    def pace(self, logits: Tensor) -> float:
+        """How fast biases move, in nats for each nat that a mass is off: half of what h is sure by, on average."""
+        best = self.model.merged_logits(logits).topk(min(2, self.model.n_clusters), 1).values
+        return 0.5 * float((best[:, 0] - best[:, -1]).mean())
+
+    def meet(self, logits: Tensor, target: Tensor, pace: float) -> None:
         """Move h's biases until its decisions on the samples of ``logits`` (N, K) have the masses ``target`` (M,)."""
         model = self.model
         found = model.merged_logits(logits)
-        best = found.topk(min(2, model.n_clusters), 1).values
-        gap, moves = (best[:, 0] - best[:, -1]).mean(), torch.zeros_like(found[0])
+        moves = torch.zeros_like(found[0])
         for step in range(100):
             shares = torch.bincount((found + moves).argmax(1), minlength=len(moves)) / len(found)
-            moves -= 0.5 * gap * 0.95**step * (shares.clamp_min(1e-3) / target.clamp_min(1e-3)).log()
+            moves -= pace * 0.95**step * (shares.clamp_min(1e-3) / target.clamp_min(1e-3)).log()
         model.inverter.mode.bias.add_(moves[model.groups])
 
     def name_by_size(self, sizes: Tensor) -> Tensor:

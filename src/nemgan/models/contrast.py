@@ -9,7 +9,6 @@ trunk as it is: training the trunk on its own clusters lets the small one grow.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -21,9 +20,6 @@ from nemgan.data.neighbours import project
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage
 from nemgan.models.connected import NOTHING, Connection, cool_down
 from nemgan.prevalence import Labels, regression, softmax
-
-if TYPE_CHECKING:
-    pass
 
 LABEL_WEIGHT = 10.0
 """Weight of a sample whose label is disclosed, the others' being 1."""
@@ -118,6 +114,10 @@ class Contrast(Connection):
     def sizes(self, logits: Tensor) -> Tensor:
         """Those of the votes, counted by what they decide: their doubt, a bound, draws masses to even ones."""
         return torch.bincount(self.model.scratch["votes"].argmax(1), minlength=self.model.n_clusters)
+
+    def pace(self, logits: Tensor) -> float:
+        """Little: of what h is sure it stays sure."""
+        return 0.5
 
     def target(self, shares: Tensor) -> Tensor:
         """Known masses, or those that were voted."""

@@ -83,7 +83,7 @@ _LONG: Defaults = {
 
 
 def detailed(shape: tuple[int, ...]) -> bool:
-    """Whether samples of ``shape`` are images of 16 pixels and more; smaller ones are learned as vectors are."""
+    """Whether samples of ``shape`` are images of 16 pixels and more; smaller ones have settings of their own."""
     return len(shape) == 3 and shape[1] >= 16
 
 

@@ -75,18 +75,23 @@ class NEMGAN(Model):
         self.settings, self.generates = settings, settings.gan.steps > 0
         on, gan, net = settings.conditions, settings.gan, settings.network
         self.conditions = Conditions(on.C1, on.C2, on.C3)
-        self.connected = settings.connect.steps > 0 or settings.contrast.steps > 0
+        self.connected = settings.connected
         self.known = np.full(n_clusters, 1 / n_clusters) if not on.C3 else prior
         self.n_modes = settings.connect.micro_modes if self.connected else n_clusters
-        views, pooled = settings.contrast.steps > 0, net.inverter_style == "pooled"
+        views, pooled = settings.contrast.steps > 0, settings.pooled
         if views and len(shape) != 3:
             raise ConfigError("contrast.steps needs images, of which there are views: use contrast.steps=0 on vectors")
-        if views and not pooled and not settings.connect.steps:
+        if views and not pooled and shape[0] == 3 and not settings.connect.steps:
             raise ConfigError(
-                "contrast.steps finds neighbours for connect.steps, which is 0: set that, or "
-                "network.inverter_style=pooled, or contrast.steps=0"
+                "contrast.steps finds neighbours for connect.steps, which is 0: use contrast.steps=0, or set "
+                "connect.steps or network.inverter_style=pooled"
             )
-        if views and pooled and gan.train_inverter:
+        if pooled and settings.connect.steps:
+            raise ConfigError(
+                "network.inverter_style=pooled with contrast.steps learns h from views alone, without connect.steps: "
+                "set one of these two to 0"
+            )
+        if pooled and gan.train_inverter:
             raise ConfigError(
                 "gan.train_inverter needs neighbours in pixels, which a pooled h with contrast.steps does without: set "
                 "one of them"
@@ -105,9 +110,10 @@ class NEMGAN(Model):
                 style=net.style,
             )
             self.generator = Generator(settings.latent.dim, shape, net.width, net.style)
-            width = net.inverter_width if pooled else settings.contrast.width
-            self.viewer = trunk(shape, width, style="pooled", batch_norm=True)[0] if views and not pooled else None
-            self.projector = Projector(8 * width) if views else None
+            beside = views and not pooled and settings.connect.steps > 0
+            width = settings.contrast.width if beside else net.inverter_width
+            self.viewer = trunk(shape, width, style="pooled", batch_norm=True)[0] if beside else None
+            self.projector = Projector(8 * width) if beside or pooled else None
         self.inverter = self.new_inverter(seed)
         channels_last(self)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
@@ -183,8 +189,7 @@ class NEMGAN(Model):
         self.fit_scale(pool.x)
         if not self.connected:
             return [Adversary(self, pool, None).stage()]
-        first = self.settings.contrast.steps and self.viewer is None
-        connection = (Contrast if first else Connection)(self, pool)
+        connection = (Contrast if self.settings.pooled else Connection)(self, pool)
         return [*connection.stages(), Adversary(self, pool, connection).stage()]
 
 

@@ -34,6 +34,7 @@ class Curves(NamedTuple):
 def curves(rows: Sequence[Mapping[str, Any]], n_clusters: int) -> Curves:
     """Charts of what was logged; rows are grouped by their ``stage``, and numbers are drawn over ``step``."""
     rows = [row for row in rows if isinstance(row.get("stage"), str) and _number(row.get("step"))]
+    rows = [row for row in rows if row.get("kind") != "left out"]
     names = list(dict.fromkeys(row["stage"] for row in rows))
     first = {name: next(row for row in rows if row["stage"] == name) for name in names}
     marks = [(first[name]["step"] - first[name].get("stage_step", 0), name) for name in names]

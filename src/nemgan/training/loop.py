@@ -38,7 +38,8 @@ from nemgan.training.stage import StageRun, lend, longer, part, plan, same_plan
 class Moment:
     """Where a training is: ``stage_step`` of the stage's steps and ``step`` of all are done.
 
-    ``seconds`` is the time spent training so far, over all sittings, without the time spent in hooks.
+    ``seconds`` is the time spent training so far, over all sittings, without the time spent in hooks; ``total_steps``
+    counts stages that may yet be left out.
     """
 
     stage: str
@@ -180,6 +181,7 @@ class _Run:
                     self.metrics.write({"kind": "left out", **self._where(stage)})
                     self.stage += 1
                     self.save()
+                    self._check_stop()
         finally:
             self.model.eval()
 
