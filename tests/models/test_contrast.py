@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from stripes import stripes
 
 from nemgan.data.dataset import Dataset
 from nemgan.data.pool import Pool
@@ -29,12 +30,8 @@ SETTINGS = {
 }
 
 
-def stripes(n: int = 500) -> Dataset:
-    rng = np.random.default_rng(0)
-    y = (np.arange(n) >= 0.7 * n).astype(np.int64)
-    wave = np.sin(np.arange(16) * rng.uniform(1.2, 2.2, (n, 1)) + rng.uniform(0, 6, (n, 1))) > 0
-    lying = np.repeat(wave[:, :, None], 16, 2)
-    mask = np.where((y == 0)[:, None, None], lying, lying.transpose(0, 2, 1))[:, None]
+def data_of(n: int = 500) -> Dataset:
+    rng, y, mask = stripes(n, 1.2, 2.2)
     x = np.where(mask, 200, 50) + rng.uniform(-20, 20, (n, 3, 1, 1))
     return Dataset(x.astype(np.uint8), y, ("lying", "standing"), "stripes")
 
@@ -46,7 +43,7 @@ def made(prior: np.ndarray | None = MASSES, **more: object):
 
 @pytest.fixture(scope="module")
 def trained():
-    data, model = stripes(), made()
+    data, model = data_of(), made()
     train(model, Pool.of(data.unlabelled()), seed=0)
     return data, model
 
@@ -88,7 +85,7 @@ def test_labels_decide_where_votes_do_not(labels):
     rng, y = np.random.default_rng(0), np.arange(200) >= 140
     shown = np.full(200, -1)
     shown[np.concatenate([np.arange(labels[0]), 199 - np.arange(labels[1])])] = [0] * labels[0] + [1] * labels[1]
-    data = stripes(200)
+    data = data_of(200)
     model = made(prior=None)
     contrast = Contrast(model, Pool.of(Dataset(data.x, shown, data.class_names, "few")))
     model.scratch["features"] = torch.from_numpy(rng.normal(size=(200, 64)) + 1.5 * y[:, None]).float()
@@ -107,7 +104,7 @@ def test_what_labels_say_leaves_the_masses_alone():
     rng, n = np.random.default_rng(0), 1000
     shown = np.full(n, -1)
     shown[:80] = np.arange(80) >= 72
-    data = stripes(n)
+    data = data_of(n)
     model = made(prior=None)
     contrast = Contrast(model, Pool.of(Dataset(data.x, shown, data.class_names, "few")))
     model.scratch["features"] = torch.from_numpy(rng.normal(size=(n, 32))).float()
@@ -117,7 +114,7 @@ def test_what_labels_say_leaves_the_masses_alone():
 
 def test_masses_are_those_that_votes_decide_on_however_doubtful_they_are():
     """The votes' mean is .45, .55, their decisions are .8, .2."""
-    data = stripes(300)
+    data = data_of(300)
     model = made(None, **{"contrast.steps": 5})
     train(model, Pool.of(data.unlabelled()), seed=0)
     connection = Contrast(model, Pool.of(data.unlabelled()))
@@ -132,7 +129,7 @@ def test_masses_are_those_that_votes_decide_on_however_doubtful_they_are():
 
 
 def test_sure_votes_stay_sure_of_many_clusters():
-    m, data = 12, stripes(240)
+    m, data = 12, data_of(240)
     shown = np.where(np.arange(240) < 24, np.arange(240) % m, -1)
     model = catalog.create(
         "nemgan", build(SETTINGS, catalog.entry("nemgan").defaults("connected", SHAPE)), SHAPE, m, None, 0
@@ -144,7 +141,7 @@ def test_sure_votes_stay_sure_of_many_clusters():
 
 
 def test_a_cluster_without_labels_is_found_all_the_same():
-    data = stripes()
+    data = data_of()
     shown = np.where((np.arange(len(data)) % 25 == 0) & (data.y == 0), 0, -1)
     model = made(prior=None)
     train(model, Pool.of(Dataset(data.x, shown, data.class_names, "few")), seed=0)
@@ -158,4 +155,4 @@ def test_a_pooled_inverter_is_told_the_views_apart():
         made(**{"gan.train_inverter": True})
     model = made()
     assert isinstance(model.projector, torch.nn.Module)
-    assert [stage.name for stage in Contrast(model, Pool.of(stripes(40))).stages()] == ["contrast", "fit"]
+    assert [stage.name for stage in Contrast(model, Pool.of(data_of(40))).stages()] == ["contrast", "fit"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from stripes import stripes
 
 from nemgan.data.dataset import Dataset
 from nemgan.data.pool import Pool
@@ -32,17 +33,11 @@ SETTINGS = {
 }
 
 
-def stripes(n: int = 500) -> Dataset:
-    """Stripes at any place and of either polarity: neighbours in pixels are often of the other kind."""
-    rng = np.random.default_rng(0)
-    y = (np.arange(n) >= 0.7 * n).astype(np.int64)
-    wave = np.sin(np.arange(16) * rng.uniform(0.5, 2.6, (n, 1)) + rng.uniform(0, 6, (n, 1))) > 0
-    lying = np.repeat(wave[:, :, None], 16, 2)
-    mask = np.where((y == 0)[:, None, None], lying, lying.transpose(0, 2, 1))[:, None]
-    noise = rng.normal(0, 60, (n, 1, 16, 16))
-    return Dataset(
-        np.clip(np.where(mask, 200, 50) + noise, 0, 255).astype(np.uint8), y, ("lying", "standing"), "stripes"
-    )
+def data_of(n: int = 500) -> Dataset:
+    """Under noise: without learning, a network's features mix the two kinds."""
+    rng, y, mask = stripes(n, 0.5, 2.6)
+    x = np.where(mask, 200, 50) + rng.normal(0, 60, (n, 1, 16, 16))
+    return Dataset(np.clip(x, 0, 255).astype(np.uint8), y, ("lying", "standing"), "stripes")
 
 
 def made(shape: tuple[int, ...] = SHAPE, **more: object):
@@ -52,7 +47,7 @@ def made(shape: tuple[int, ...] = SHAPE, **more: object):
 
 @pytest.fixture(scope="module")
 def trained():
-    data, model = stripes(), made()
+    data, model = data_of(), made()
     train(model, Pool.of(data.unlabelled()), seed=0)
     return data, model
 
@@ -92,7 +87,7 @@ def test_their_share_is_the_share_of_all_neighbours(trained, share):
 
 
 def test_without_doubt_they_are_left_out():
-    data, model = stripes(200), made(**{"contrast.below": 0.0})
+    data, model = data_of(200), made(**{"contrast.below": 0.0})
     log = train(model, Pool.of(data.unlabelled()), seed=0)
     assert [row["stage"] for row in log.rows if row["kind"] == "left out"] == ["contrast"]
     assert "seen_neighbours" not in model.scratch and log.steps == 80 + 40 + 2
@@ -100,7 +95,7 @@ def test_without_doubt_they_are_left_out():
 
 def test_doubt_is_less_agreement_than_the_limit():
     model = made(**{"contrast.below": 0.85})
-    connection = Connection(model, Pool.of(stripes(40).unlabelled()))
+    connection = Connection(model, Pool.of(data_of(40).unlabelled()))
     for agreement, doubtful in ((0.84, True), (0.86, False)):
         model.agreement.fill_(agreement)
         assert connection.doubtful() is doubtful
@@ -116,10 +111,10 @@ def test_masses_are_met_only_where_they_are_known_in_doubt_and_without_labels(tr
     assert Connection(sure, Pool.of(data.unlabelled())).target(shares) is None
 
 
-@pytest.mark.parametrize("at", [3, 7, 11])
+@pytest.mark.parametrize("at", [3, 6, 7, 11])
 def test_a_training_that_stopped_before_in_or_after_it_ends_the_same(tmp_path, at):
     short = {"connect.steps": 6, "contrast.steps": 4, "connect.refine_steps": 3}
-    data, whole, broken, resumed = stripes(80), made(**short), made(**short), made(**short)
+    data, whole, broken, resumed = data_of(80), made(**short), made(**short), made(**short)
     train(whole, Pool.of(data.unlabelled()), seed=0)
 
     def fail(moment, model):
@@ -137,7 +132,7 @@ def test_a_training_that_stopped_before_in_or_after_it_ends_the_same(tmp_path, a
         )
     train(resumed, Pool.of(data.unlabelled()), seed=0, folder=tmp_path, resume=True)
     for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]) or value.isnan().any(), name
+        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=0, atol=0, equal_nan=True, msg=name)
 
 
 def test_what_they_need():
