@@ -391,27 +391,6 @@ def test_a_folder_has_one_owner(tmp_path):
     run(tmp_path, resume=True)
 
 
-def test_progress_is_plain_lines_away_from_a_terminal(capsys, monkeypatch):
-    monkeypatch.setattr("nemgan.training.progress.LINE_EVERY", 0.0)
-    run(progress=True)
-    out, lines = capsys.readouterr()
-    assert not out
-    assert "gan (2/2) 7/7" in lines
-    assert "steps/s" in lines
-    assert "critic/loss" in lines
-    assert "masses 0." in lines
-    run(progress=False)
-    assert not "".join(capsys.readouterr())
-
-
-def test_progress_bar_on_a_terminal(capsys, monkeypatch):
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    run(progress=True)
-    out, shown = capsys.readouterr()
-    assert not out
-    assert "gan (2/2)" in shown
-
-
 def test_toy_networks_differ():
     """The tests above would be blind if networks shared weights."""
     with isolated(0, "toy"):
