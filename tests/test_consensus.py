@@ -6,6 +6,7 @@ from scipy.optimize import linear_sum_assignment
 
 from nemgan.consensus import consensus, label_costs, rename
 from nemgan.data.neighbours import local_weights, nearest
+from nemgan.smoothing import cost, links
 
 NONE = np.zeros(0, np.int64)
 
@@ -47,6 +48,22 @@ def test_known_masses_name_the_clusters():
     x, y = blobs([300, 120, 30], 0.5)
     masses = np.array([30, 300, 120]) / 450
     assert (vote(x, 3, masses=masses).votes.argmax(1) == np.array([1, 2, 0])[y]).all()
+
+
+def test_a_wrong_cluster_of_nearly_the_right_mass_is_found_out():
+    """A blob between two others has more links to the one it is not with; only the masses tell, and by little."""
+    sizes = [302, 290, 112, 150]
+    x, y = blobs(sizes, 0.5)
+    index = nearest(x, 8)[0]
+    first = np.flatnonzero(y == 2)
+    index[first[:2], 7], index[first[2:14], 7] = np.arange(2), 302 + np.arange(12)
+    graph, wanted = (index, np.ones_like(index, np.float32)), np.array([0, 1, 0, 2])[y]
+    masses = np.bincount(wanted) / len(y)
+    between, wrong = links(*graph), np.array([1, 0, 0, 2])[y]
+    assert cost(between, wrong, 3, masses) < cost(between, wanted, 3, masses)
+    rng = np.random.default_rng(0)
+    found = consensus(x, graph, 3, masses=masses, labelled=NONE, labels=NONE, modes=20, runs=4, rng=rng)
+    assert (found.votes.argmax(1) == wanted).all()
 
 
 def test_labels_name_the_clusters_and_choose_between_cuts():

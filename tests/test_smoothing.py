@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nemgan.data.neighbours import local_weights, nearest
-from nemgan.smoothing import cost, links, smooth
+from nemgan.smoothing import cost, links, meet, smooth
 
 
 def two_blobs(n=(150, 50), seed=0):
@@ -58,3 +58,34 @@ def test_a_missing_cluster_costs_much():
     masses = np.array([0.75, 0.25])
     assert cost(between, np.zeros_like(y), 2, masses) > 1 > 0.01 > cost(between, y, 2, masses)
     assert cost(between, np.zeros_like(y), 2) >= 0.5
+
+
+@pytest.mark.parametrize("masses", [[0.5, 0.3, 0.2], [0.98, 0.01, 0.01], [1.0, 0.0, 0.0]])
+def test_biases_give_each_cluster_its_mass(masses):
+    scores, biases = np.random.default_rng(4).random((1000, 3)), np.zeros(3)
+    for _ in range(5):
+        biases = meet(scores, np.array(masses), biases)
+    shares = np.bincount((scores + biases).argmax(1), minlength=3) / 1000
+    assert abs(shares - masses).max() < 0.003
+
+
+def test_of_two_clusters_one_sweep_meets_the_masses_by_what_is_nearest():
+    scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]])
+    biases = meet(scores, np.array([0.5, 0.5]), np.zeros(2))
+    assert (scores + biases).argmax(1).tolist() == [0, 1, 0, 1]
+
+
+def test_clusters_smoothed_to_masses_have_them_and_pay_in_links():
+    x = np.random.default_rng(5).normal(size=(400, 2)).astype(np.float32)
+    index, distance = nearest(x, 8)
+    between, masses = links(index, local_weights(index, distance)), np.array([0.7, 0.3])
+    half = (x[:, 0] > 0).astype(np.int64)
+    met = smooth(between, half, 2, masses=masses)
+    assert np.bincount(met) / 400 == pytest.approx(masses, abs=0.01)
+    assert cost(between, met, 2, masses) < cost(between, half, 2, masses)
+
+
+def test_clusters_far_apart_are_not_torn_for_their_masses():
+    between, y = two_blobs()
+    for masses in ([0.75, 0.25], [0.74, 0.26], [0.8, 0.2], [0.6, 0.4]):
+        assert (smooth(between, y, 2, masses=np.array(masses)) == y).all()

@@ -25,17 +25,41 @@ def links(index: Int, weights: NDArray[np.float32]) -> csr_array:
     return csr_array((one + one.T) / (2 * one.sum()))
 
 
-def smooth(between: csr_array, clusters: Int, n_clusters: int, rounds: int = 10) -> Int:
-    """``clusters`` (N,) after each sample has, ``rounds`` times, joined the cluster it has the most links to."""
-    own = 0.1 * np.asarray(between.sum(1)).ravel()
+def smooth(between: csr_array, clusters: Int, n_clusters: int, rounds: int = 10, *, masses: Float | None = None) -> Int:
+    """``clusters`` (N,) after each sample has, ``rounds`` times, joined the cluster it has the most links to.
+
+    Where ``masses`` (M,) are given, clusters get them as far as borders can move: each has a bias that is added to the
+    share of a sample's links, but a sample whose links are all with its cluster stays there.
+    """
+    degree = np.asarray(between.sum(1)).ravel()
+    biases = np.zeros(n_clusters)
     for _ in range(rounds):
         shares = between @ np.eye(n_clusters)[clusters]
-        shares[np.arange(len(clusters)), clusters] += own  # ties stay
-        moved = shares.argmax(1)
+        shares[np.arange(len(clusters)), clusters] += 0.1 * degree  # ties stay
+        if masses is not None:
+            shares /= np.maximum(degree, 1e-12)[:, None]
+            biases = meet(shares, masses, biases, most=0.5)
+        moved = (shares + biases).argmax(1)
         if (moved == clusters).all():
             break
         clusters = moved
     return clusters
+
+
+def meet(scores: Float, masses: Float, biases: Float, most: float = np.inf) -> Float:
+    """Biases (M,), none beyond ±``most``, with which the highest of the ``scores`` (N, M) give each cluster its mass.
+
+    One sweep from ``biases``: a cluster after the other gets the bias with which as many samples prefer it as it should
+    have, the others' biases as they are (coordinate ascent on the dual of the assignment problem).
+    """
+    counts = np.diff(np.round(np.cumsum([0, *masses]) * len(scores)).astype(np.int64)).clip(1)
+    biases = biases.copy()
+    for k, count in enumerate(counts):
+        others = scores + biases
+        others[:, k] = -np.inf
+        lead = others.max(1) - scores[:, k]
+        biases[k] = np.clip(np.partition(lead, count - 1)[count - 1] + 1e-9, -most, most)
+    return biases
 
 
 def cost(
