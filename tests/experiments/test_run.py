@@ -129,6 +129,8 @@ def test_distances_by_more_extractors_are_kept_in_the_record(
         evaluate_run(folder, names)
     assert sorted(each["extractor"] for each in result(folder)["fidelity"][len(kept) :]) == ["one", "two"]
     assert {**result(folder), "fidelity": kept} == result(finished)
+    page = (folder / "report.html").read_text()
+    assert all(f"Fréchet, {name}" in page for name in ("one", "two"))
 
 
 def test_a_record_says_what_was_ablated(tiny: list[str], tmp_path: Path) -> None:

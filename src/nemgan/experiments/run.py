@@ -147,7 +147,8 @@ def model_card(folder: Path) -> Card:
 def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
     """Evaluate a finished run again, and write its record if it has none that can be read.
 
-    What training cost is taken from the model. Distances by ``extractors`` are added to the record there is.
+    What training cost is taken from the model. Distances by ``extractors`` are added to the record there is, and to the
+    report.
 
     Args:
         extractors: names (``evaluation/extractors.py``) of features for more Fréchet distances.
@@ -172,6 +173,7 @@ def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
             new = {each.extractor: each for each in result.fidelity if each.extractor in asked}
             by = {each.extractor: each for each in stored.fidelity} | new  # the judge's stays the first, and as it was
             write_text(folder / RESULT, replace(stored, fidelity=tuple(by.values())).to_json())
+            write_report(folder)
     return result
 
 
