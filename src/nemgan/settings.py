@@ -201,6 +201,19 @@ class RivalConfig(Section):
     """Steps on the initial split, before the EM steps (GANMM)."""
 
 
+class TrainConfig(Section):
+    """What the loop does beside the updates."""
+
+    checkpoint_every: Count = 500
+    """Steps between checkpoints; stages begin and end with one in any case."""
+    log_every: Count = 50
+    """Steps between lines of ``metrics.jsonl``."""
+    sample_every: Count = 500
+    """Steps between pictures of generated samples."""
+    evaluate_every: Count = 250
+    """Steps between scores on the held-out samples, which training does not see."""
+
+
 class ModelSettings(Section):
     """Everything a model is built from, beside the data's shape, the number of clusters, their prior and a seed."""
 

@@ -51,6 +51,12 @@ def test_refuses(tmp_path: Path, text: str, why: str) -> None:
         read_labels(tmp_path / "few.csv", ["0", "1"])
 
 
+def test_minus_one_is_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "few.csv"
+    path.write_text("id,label\na,1\nb,-1\nc,0\n")
+    assert read_labels(path, ["a", "b", "c", "d"]) == ["1", None, "0", None]
+
+
 def test_a_name_of_several_samples(tmp_path: Path) -> None:
     (tmp_path / "few.csv").write_text("a,x\nb,y\n")
     with pytest.raises(DataError, match="'a' is the name of several"):

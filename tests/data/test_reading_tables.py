@@ -54,6 +54,20 @@ def test_numbers_words_labels_and_names_of_rows(tmp_path: Path) -> None:
     assert files.load(path, 0, Reading(id_column="member")).train.class_names == ()
 
 
+def test_minus_one_is_no_label_and_none_is_one(tmp_path: Path) -> None:
+    kinds = ["None", "scratch", "-1", "", "NA", "dent"] * 10
+
+    def change(rows: Rows) -> None:
+        column(4, kinds)(rows)
+        column(3, [["NA", "null", "p"][i % 3] + str(i) * (i > 1) for i in range(60)])(rows)
+
+    table = read_table(write(tmp_path / "t.csv", change), "kind", "member")
+    assert table.labels is not None and list(table.labels[:6]) == ["None", "scratch", None, None, None, "dent"]
+    assert table.ids[:3] == ("NA", "null", "p2") and "30 of 60 rows have no label in 'kind'" in table.notes[0]
+    splits = files.load(tmp_path / "t.csv", 0, Reading(label_column="kind", id_column="member"))
+    assert splits.train.class_names == ("None", "dent", "scratch") and (splits.train.y == -1).any()
+
+
 def test_the_same_table_whatever_stands_between_its_values(tmp_path: Path) -> None:
     tables = [read_table(write(tmp_path / n, mark=m)) for n, m in (("a.csv", ","), ("b.csv", ";"), ("c.tsv", "\t"))]
     for table in tables:

@@ -310,7 +310,30 @@ def test_images_on_another_scale_are_refused(fitted_on: str) -> None:
     if fitted_on == "bytes":
         with pytest.raises(NemganError, match="same scale"):
             found.predict(load_digits().images)  # 0 … 16
+        with pytest.raises(NemganError, match="same scale"):
+            found.predict((x > 99).astype(float))  # a mask
+        assert found._layout.to_model(x > 99).max() == 255
     found.predict(np.zeros_like(given))
+
+
+def test_a_fit_that_fails_leaves_the_one_before() -> None:
+    x, _ = blobs((30, 30))
+    model = NEMGANClusterer(2, generate=False, max_steps=20).fit(x)
+    before = model.predict_proba(x)
+    for wrong in ({"device": "cuda:9"}, {"n_clusters": 99}):
+        with pytest.raises(NemganError):
+            model.set_params(**wrong).fit(1000 * x + 5)
+        model.set_params(n_clusters=2, device="cpu")
+        assert (model.predict_proba(x) == before).all()
+    fresh = NEMGANClusterer(2, device="cuda:9")
+    with pytest.raises(NemganError):
+        fresh.fit(x)
+    assert not hasattr(fresh, "n_features_in_")
+
+
+def test_no_generator_and_its_steps_contradict_each_other() -> None:
+    with pytest.raises(NemganError, match=r"generate=False.*gan\.steps"):
+        NEMGANClusterer(2, generate=False, settings={"gan.steps": 3}).fit(blobs((30, 30))[0])
 
 
 def test_missing_labels_in_a_list_are_no_class() -> None:

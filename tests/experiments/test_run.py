@@ -24,7 +24,7 @@ from nemgan.experiments import prepare as preparing
 from nemgan.experiments import run as running
 from nemgan.experiments.config import show
 from nemgan.experiments.hooks import seconds_to_good, stopwatch
-from nemgan.experiments.outputs import rows
+from nemgan.experiments.outputs import rows, sample_run
 from nemgan.experiments.prepare import configure, prepare
 from nemgan.experiments.run import evaluate_run, load_run, resume_run, run
 from nemgan.seeding import torch_generator
@@ -242,6 +242,31 @@ def test_training_longer_can_be_interrupted_and_gone_on_with(
         resume_run(folder, ["gan.steps=12"], quiet=True)
     assert resume_run(folder, quiet=True) == folder  # as the command says that is printed
     assert result(folder)["steps"] == result(finished)["steps"] + 4
+
+
+@pytest.mark.usefixtures("no_judge")
+def test_a_half_grown_run_is_what_it_was(tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = [word for word in tiny if not word.startswith("gan.steps=")]
+    folder = run(configure([*words, "gan.steps=0"]), out=tmp_path, quiet=True)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        kill_after(patch, 1)
+        resume_run(folder, ["gan.steps=8"], quiet=True)
+    assert not load_run(folder)[1].generates, "its generator has not learned: what it draws is noise"
+    with pytest.raises(ConfigError, match=r"gan\.steps"):
+        sample_run(folder, tmp_path / "noise.npz")
+    resume_run(folder, quiet=True)
+    assert load_run(folder)[1].generates and sample_run(folder, tmp_path / "samples.npz").exists()
+
+
+def test_a_run_can_be_used_where_its_device_is_not(finished: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(finished, tmp_path / "run")
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace(f'"{json.loads(config.read_text())["device"]}"', '"cuda:7"'))
+    assert str(load_run(folder)[1].device) == "cpu"
+    with pytest.raises(ConfigError, match="not available here"):
+        resume_run(folder, quiet=True)
+    resume_run(folder, ["device=cpu"], quiet=True)
+    assert json.loads(config.read_text())["device"] == "cpu"
 
 
 @pytest.mark.usefixtures("no_judge")

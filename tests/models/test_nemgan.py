@@ -43,6 +43,14 @@ def make(overrides: dict, shape=(2,), n_clusters=3, prior=None, seed=0, **more) 
     return catalog.create("nemgan", build({**SHORT, **overrides, **more}), shape, n_clusters, prior, seed)
 
 
+@pytest.mark.parametrize("shape", [(5,), (1, 8, 8), (1, 28, 28), (3, 32, 32)])
+@pytest.mark.parametrize("n_clusters", [2, 10, 21, 60])
+def test_there_are_micro_modes_to_merge_however_many_clusters(shape: tuple[int, ...], n_clusters: int) -> None:
+    for preset in ("connected", "thorough"):
+        defaults = catalog.entry("nemgan").defaults(preset, shape, n_clusters)
+        assert catalog.create("nemgan", build(defaults), shape, n_clusters, None, 0).n_modes >= 2 * n_clusters
+
+
 @pytest.fixture(scope="module")
 def trained() -> tuple[NEMGAN, np.ndarray, np.ndarray]:
     data, y = blobs()

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import shlex
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+from nemgan.experiments.config import Config
+from nemgan.experiments.prepare import changed, configure, prepare
 from nemgan.report.repeat import command, flat
 
 
-def test_the_command_repeats_the_run() -> None:
-    from nemgan.experiments.prepare import configure
-
-    words = ["data=digits-demo", "seed=3", "gan.steps=77", "gan.betas=[0.5,0.9]", "prior=.7,.2,.1", "labels=.25"]
+def repeated(words: list[str]) -> tuple[Config, str]:
+    """A configuration and the command that its report would show."""
     config = configure(words)
-    line = command(config.model_dump(mode="json"), (1, 8, 8))
-    assert line.startswith("nemgan train model=nemgan data=digits-demo preset=connected seed=3 labels=0.25 ")
-    assert "gan.steps=77" in line and "gan.loss" not in line and "network.width" not in line
+    prepared = prepare(config)
+    return config, command(config.model_dump(mode="json"), changed(config, prepared.card, len(prepared.train)))
+
+
+def test_the_command_repeats_the_run() -> None:
+    words = ["data=digits-demo", "seed=3", "gan.steps=77", "gan.betas=[0.5,0.9]", "prior=.7,.2,.1", "labels=.25"]
+    config, line = repeated(words)
+    assert line == (
+        "nemgan train model=nemgan data=digits-demo preset=connected seed=3 labels=0.25 'prior=[0.7,0.2,0.1]' "
+        "gan.steps=77 'gan.betas=[0.5,0.9]'"
+    )
     assert configure(shlex.split(line)[2:]) == config
 
 
 @pytest.mark.parametrize("preset", ["connected", "reference", "paper"])
 def test_the_command_stands_on_the_preset(preset: str) -> None:
-    from nemgan.experiments.prepare import configure
+    words = ["data=digits-demo", "prior=uniform", "gan.critic_steps=3", "gan.joint=false", "threads=2"]
+    config, line = repeated([f"preset={preset}", *words, "train.log_every=7"])
+    whole = command(config.model_dump(mode="json"), None)
+    assert configure(shlex.split(line)[2:]) == config == configure(shlex.split(whole)[2:])
+    assert len(line) < len(whole)
 
-    config = configure([f"preset={preset}", "data=digits-demo", "prior=uniform", "gan.critic_steps=3", "threads=2"])
-    for shape in ((1, 8, 8), None):
-        line = command(config.model_dump(mode="json"), shape)
+
+def test_few_images_of_ones_own_have_another_preset(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.random.default_rng(0).integers(0, 256, (60, 28, 28)).astype(np.uint8))
+    own = [f"data={tmp_path / 'x.npy'}", "n_clusters=5"]
+    for words in ([], ["connect.restarts=1"], ["contrast.steps=50"]):
+        config, line = repeated([*own, *words])
         assert configure(shlex.split(line)[2:]) == config
-    assert len(command(config.model_dump(mode="json"), (1, 8, 8))) < len(line)
+        assert all(word in line for word in words) and ("connect.restarts" in line) == (words == ["connect.restarts=1"])
 
 
 def test_flat_lists_top_settings_first() -> None:

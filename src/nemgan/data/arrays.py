@@ -86,10 +86,11 @@ def _read_npy(file: IO[bytes], size: int, what: str, mapped: Path | None = None)
     return array
 
 
-def as_samples(x: Array, what: str, shape: tuple[int, ...] | None = None) -> Samples:
+def as_samples(x: Array, what: str, shape: tuple[int, ...] | None = None, white: float | None = None) -> Samples:
     """Images ``(N, C, H, W)`` uint8 or vectors ``(N, D)`` float32 from an array in a layout that ``files.find`` names.
 
-    Large images of uint8 stay on disk; all else is converted block by block.
+    Large images of uint8 stay on disk; all else is converted block by block, and images of few tones, whose ``white``
+    is given, too.
 
     Raises:
         DataError: another shape, nothing in it, NaN, values out of range.
@@ -116,9 +117,9 @@ def as_samples(x: Array, what: str, shape: tuple[int, ...] | None = None) -> Sam
         raise DataError(f"{what} has shape {x.shape}: {want}")
     images = fitting[0]
     rows = Rows.of(images)
-    if rows is not None and rows.dtype == np.uint8:
+    if rows is not None and rows.dtype == np.uint8 and white is None:
         return rows
-    return np.ascontiguousarray(to_uint8(images if rows is None else rows, what, dark=shape is not None))
+    return np.ascontiguousarray(to_uint8(images if rows is None else rows, what, shape is not None, white))
 
 
 def _vectors(x: Array, what: str) -> Array:
@@ -126,18 +127,30 @@ def _vectors(x: Array, what: str) -> Array:
         raise DataError(f"{what} holds {x.dtype}: give numbers")
     found, bad, large, rows = np.empty(x.shape, np.float32), 0, False, 0
     limit = np.finfo(np.float32).max
+    low, high, lost = np.full(x.shape[1], np.inf), np.full(x.shape[1], -np.inf), np.zeros(x.shape[1])
     for part in blocks(Rows.of(x) or x):
         strange = ~np.isfinite(part)
         if not bad and strange.any():
             row, column = np.argwhere(strange)[0]
             first = f"row {rows + row}, column {column}"
         large |= bool((np.abs(part) > limit).any())
-        found[rows : rows + len(part)] = np.where(np.abs(part) <= limit, part, 0)
+        usable = np.where(np.abs(part) <= limit, part, 0).astype(np.float64)
+        found[rows : rows + len(part)] = usable
+        low, high = np.minimum(low, usable.min(0)), np.maximum(high, usable.max(0))
+        lost = np.maximum(lost, np.abs(usable - found[rows : rows + len(part)]).max(0))
         bad, rows = bad + int(strange.sum()), rows + len(part)
     if bad:
         raise DataError(f"{what}: {bad} values are NaN or infinite (first at {first}); remove or impute them")
     if large:
         raise DataError(f"{what} has values beyond the range of float32: rescale them")
+    coarse = np.flatnonzero(lost * 1000 > high - low)
+    coarse = coarse[high[coarse] > low[coarse]]
+    if len(coarse):
+        j = coarse[0]
+        raise DataError(
+            f"{what}: column {j} spans {low[j]:.10g} … {high[j]:.10g}, too narrow for float32 at that distance from 0: "
+            f"subtract {low[j]:.10g} from it"
+        )
     return found
 
 

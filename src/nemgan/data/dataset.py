@@ -122,7 +122,7 @@ class Splits:
         notes: remarks for the user on how the data were read.
         columns: of a table, how its rows became vectors.
         few: class of each training sample that a file of few labels names, −1 elsewhere; None without such a file.
-        white: of pictures of more than 8 bits a pixel.
+        white: of pictures of more than 8 bits a pixel, or of images of few tones.
     """
 
     train: Dataset

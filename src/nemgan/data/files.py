@@ -14,7 +14,8 @@ from nemgan.data.arrays import as_samples, classes, read_arrays
 from nemgan.data.columns import Columns, Impute
 from nemgan.data.dataset import UNLABELLED, Array, Dataset, Splits
 from nemgan.data.folders import SIZES
-from nemgan.data.ondisk import Samples
+from nemgan.data.ondisk import Rows, Samples
+from nemgan.data.pictures import DARK, white_of_tones
 from nemgan.data.pictures import SUFFIXES as PICTURES
 from nemgan.data.subsets import apart
 from nemgan.data.tables import Table
@@ -50,7 +51,7 @@ class Found:
         ids: path within the folder, row number, or name of the row.
         notes: remarks for the user.
         columns: of a table, how its rows became x.
-        white: of pictures of more than 8 bits a pixel, which other ones have to share.
+        white: of pictures of more than 8 bits a pixel, or images of few tones, which other ones have to share.
     """
 
     x: Samples
@@ -75,7 +76,8 @@ def find(
 
     Args:
         known: how rows of a table become vectors, as learned from another one; by default learned from this one.
-        white: of pictures of more than 8 bits a pixel, as found for others; by default what these tell.
+        white: of pictures of more than 8 bits a pixel, or images of few tones, as found for others; by default what
+            these tell.
 
     Raises:
         DataError: nothing there, unreadable or damaged, objects, NaN, not of ``shape``, no table where one is wanted.
@@ -90,8 +92,7 @@ def find(
         table = tables.read_table(path, how.label_column, how.id_column, strict=known is None)
         return _encoded(table, known) if known is not None else _encoded(table, *columns.learn(table, how.impute))
     if kind == "array":
-        samples = as_samples(read_arrays(path)[0], str(path), shape)
-        return Found(samples, [str(i) for i in range(len(samples))])
+        return _of_array(read_arrays(path)[0], path, shape, white)
     if shape is not None and len(shape) != 3:
         raise DataError(f"{path} holds pictures but vectors of {shape[0]} numbers are wanted: give .npy or .npz")
     files, base = ([path], path.parent) if path.is_file() else (folders.find_pictures(path), path)
@@ -168,14 +169,26 @@ def _encoded(table: Table, learned: Columns, notes: tuple[str, ...] = ()) -> Fou
 
 def _load_array(path: Path) -> tuple[Found, Array, tuple[str, ...]]:
     raw, given = read_arrays(path)
-    x = as_samples(raw, str(path))
+    found = _of_array(raw, path)
+    x = found.x
     if x.ndim == 4 and (x.shape[2] != x.shape[3] or x.shape[2] not in SIZES):
         raise DataError(
             f"{path} holds images of {x.shape[2]} × {x.shape[3]} pixels: resize them to a square of side "
             f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}"
         )
     y, names = classes(given, len(x), path)
-    return Found(x, [str(i) for i in range(len(x))]), y, names
+    return found, y, names
+
+
+def _of_array(raw: Array, path: Path, shape: tuple[int, ...] | None = None, white: float | None = None) -> Found:
+    """The samples of an array; images of few tones have the ``white`` of those that the ``shape`` is of."""
+    notes: tuple[str, ...] = ()
+    if shape is not None:
+        white = None if white is None or white > DARK else white
+    elif (white := white_of_tones(Rows.of(raw) or raw) if raw.ndim > 2 else None) is not None:
+        notes = (f"{path}: white is taken to be {white:g}, the images' largest pixel",)
+    x = as_samples(raw, str(path), shape, white)
+    return Found(x, [str(i) for i in range(len(x))], notes, white=white)
 
 
 def _table_labels(table: Table) -> tuple[Array, tuple[str, ...]]:

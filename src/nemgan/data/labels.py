@@ -20,7 +20,7 @@ _HEADINGS = frozenset(("id", "file", "filename", "file name", "name", "path", "i
 
 
 def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str | None]:
-    """Label of each sample named in ``ids``, None where ``path``, a CSV of ``id,label`` lines, has none for it.
+    """Label of each sample named in ``ids``, None where ``path``, a CSV of ``id,label`` lines, has none or −1 for it.
 
     A first line that says ``id``, ``file``, ``row`` or the like, or ``heading`` (a table's column of ids), is a
     heading. Semicolons and tabs separate as well.
@@ -57,6 +57,7 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str |
             first = " (a heading starts with id, file, row or the name of id_column)"
         more = f" (nor do {len(strange) - 1} others)" if len(strange) > 1 else ""
         raise DataError(f"{path}: id {strange[0]!r} matches no sample{more}; ids look like {', '.join(ids[:3])}{first}")
+    lines = [line for line in lines if line[1] != str(UNLABELLED)]
     for name, label in lines:
         before = found[place[name]]
         if before not in (None, label):

@@ -52,6 +52,21 @@ def white_of(paths: Iterable[Path]) -> float:
     return next((white for bits in (8, 10, 12, 14, 16) if top <= (white := 2.0**bits - 1)), top)
 
 
+def white_of_tones(x: Samples) -> float | None:
+    """White of images of few tones, their largest pixel: whole numbers or not, up to 16, but no fractions of 1.
+
+    Masks of 0 and 1 are such, or digits of 0 … 16. None for other images, whose white their type tells.
+    """
+    if x.dtype.kind not in "uif":
+        return None
+    top = 0.0
+    for part in blocks(x):
+        top = max(top, float(part.max(initial=0)))
+        if top > DARK:
+            return None
+    return top if top > (OVERSHOOT if x.dtype.kind == "f" else 0) else None
+
+
 def n_pages(path: Path) -> int:
     """How many pictures the file holds, of which only the first is read."""
     with suppress(DataError), _opened(path) as image:
@@ -83,16 +98,19 @@ def read_picture(path: Path, size: tuple[int, int], channels: int = 3, white: fl
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if channels == 3 else pixels[None]
 
 
-def to_uint8(x: Samples, what: str, dark: bool = False) -> Array:
+def to_uint8(x: Samples, what: str, dark: bool = False, white: float | None = None) -> Array:
     """Pixels of any number type as uint8, converted block by block.
 
     Integers are taken as 0 … 255, booleans as black and white. Floats are taken as [0, 1] if none is above 1 (resizing
     may overshoot by a hundredth), and as 0 … 255 if one is above 16; between these nobody can tell, unless ``dark``
-    ones are expected.
+    ones are expected. Where ``white`` is given and no pixel exceeds it, numbers are parts of it.
 
     Raises:
         DataError: NaN or infinite values, values outside those ranges, not numbers; it starts with ``what``.
     """
+    if white is not None and x.dtype.kind in "uif" and all(part.max(initial=0) <= white for part in blocks(x)):
+        _refuse_strange(x, what)
+        return np.concatenate([np.rint((part / white).clip(0, 1) * 255).astype(np.uint8) for part in blocks(x)])
     if x.dtype == np.uint8:
         return np.asarray(x)
     if x.dtype.kind == "b":
@@ -108,7 +126,7 @@ def to_uint8(x: Samples, what: str, dark: bool = False) -> Array:
     fractions = x.dtype.kind == "f" and high <= OVERSHOOT
     if x.dtype.kind == "f" and not fractions and high <= DARK and not dark:
         raise DataError(
-            f"{what}: pixels go up to {high:g}, which is no known white: rescale them to [0, 1], or give uint8"
+            f"{what}: pixels go up to {high:g}, which is no known white: rescale them to [0, 1] or 0 … 255"
         )
     white = 255 if fractions else 1
     return np.concatenate([_rounded(part, white) for part in blocks(x)])

@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from nemgan.data.dataset import UNLABELLED
 from nemgan.errors import DataError, MissingExtra
 
 Array = NDArray[Any]
 SUFFIXES = frozenset((".csv", ".tsv", ".parquet"))
 _MISSING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?"))
+_NO_LABEL = _MISSING - {"none"}
+"""Among labels "none" is a class: no scratch, no dent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +29,7 @@ class Table:
 
     Attributes:
         ids: name of each row: its number from 0, or its value in the column that names rows.
-        labels: word of each row in the column of labels, None where missing; None without such a column.
+        labels: word of each row in the column of labels, None where missing or −1; None without such a column.
     """
 
     name: str
@@ -57,7 +60,8 @@ def read_table(path: Path, label_column: str = "", id_column: str = "", *, stric
         DataError: unreadable, rows of unequal length, no rows or names, a name twice, no such column.
         MissingExtra: Parquet without pyarrow.
     """
-    found = _parquet(path, ("", label_column, id_column)) if path.suffix.lower() == ".parquet" else _text(path)
+    as_words = ("", label_column, id_column)
+    found = _parquet(path, as_words) if path.suffix.lower() == ".parquet" else _text(path, label_column, id_column)
     notes: tuple[str, ...] = ()
     for role, name in (("label_column", label_column), ("id_column", id_column)):
         if strict and name and name not in found:
@@ -70,6 +74,10 @@ def read_table(path: Path, label_column: str = "", id_column: str = "", *, stric
         notes = (f"{path}: {what} is taken for names of rows",)
     ids = words(found.pop(id_column)) if id_column in found else None if unnamed is None else words(unnamed)
     labels = words(found.pop(label_column)) if label_column in found else None
+    if labels is not None:
+        labels = np.array([None if word == str(UNLABELLED) else word for word in labels], object)
+        if n_missing := sum(word is None for word in labels):
+            notes += (f"{path}: {n_missing} of {len(labels)} rows have no label in {label_column!r} (or {UNLABELLED})",)
     n = len(labels if labels is not None else ids if ids is not None else next(iter(found.values())))
     if not found:
         raise DataError(f"{path} has no column left to learn from: give one besides labels and names of rows")
@@ -114,8 +122,8 @@ def separator(path: Path, first: str) -> str:
     return "\t" if path.suffix.lower() == ".tsv" else max(",;\t", key=bare.count)
 
 
-def _text(path: Path) -> dict[str, Array]:
-    """Columns of a CSV or TSV with a heading."""
+def _text(path: Path, label_column: str, id_column: str) -> dict[str, Array]:
+    """Columns of a CSV or TSV with a heading; names of rows are kept as they are."""
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             first = file.readline()
@@ -126,7 +134,8 @@ def _text(path: Path) -> dict[str, Array]:
             if header and header[0] and _no_names(header):
                 raise DataError(f"{path} has no heading: write the names of the columns in the first line")
             _check_header(path, header)
-            rows = list(_rows(path, lines, len(header)))
+            special = {label_column: _NO_LABEL, id_column: frozenset[str](), "": frozenset[str]()}
+            rows = list(_rows(path, lines, [special.get(name, _MISSING) for name in header]))
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): make it readable") from None
     except UnicodeDecodeError:
@@ -138,7 +147,9 @@ def _text(path: Path) -> dict[str, Array]:
     return {name: np.array(column, object) for name, column in zip(header, zip(*rows, strict=True), strict=True)}
 
 
-def _rows(path: Path, lines: Any, width: int) -> Iterable[list[str | None]]:
+def _rows(path: Path, lines: Any, missing: Sequence[frozenset[str]]) -> Iterable[list[str | None]]:
+    """Words of each line, None for those that mean in their column that there is none."""
+    width = len(missing)
     for line in lines:
         if not line:
             continue
@@ -146,7 +157,8 @@ def _rows(path: Path, lines: Any, width: int) -> Iterable[list[str | None]]:
             raise DataError(
                 f"{path}, line {lines.line_num}: {len(line)} values where the heading has {width}: correct the line"
             )
-        yield [None if (word := each.strip()).lower() in _MISSING else word for each in line]
+        stripped = map(str.strip, line)
+        yield [None if word.lower() in none else word for word, none in zip(stripped, missing, strict=True)]
 
 
 def _check_header(path: Path, header: list[str]) -> None:

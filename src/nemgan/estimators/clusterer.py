@@ -92,8 +92,17 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 clusters they cannot, and a warning says so.
 
         Raises:
-            ValueError: bad data or parameters; the message names cause and fix.
+            ValueError: bad data or parameters; the message names cause and fix. The estimator is then as it was before.
         """
+        before = dict(self.__dict__)
+        try:
+            return self._fit(X, y)
+        except BaseException:  # half of another fit would go on predicting
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _fit(self, X: ArrayLike, y: ArrayLike | None) -> NEMGANClusterer:
         from nemgan.estimators.fitting import ask, fit_model, mass_interval
         from nemgan.evaluation.margins import margins
 
@@ -108,7 +117,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 f"y has {len(classes)} classes but n_clusters={self.n_clusters_}: the labels are left out; "
                 "raise n_clusters or drop y",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
             codes, classes = np.full(n, -1, np.int64), classes[:0]
         prior = self._prior()

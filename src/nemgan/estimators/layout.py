@@ -94,12 +94,15 @@ class Layout:
         if not self.images:
             return np.asarray((x.astype(np.float64) - self.offset) / self.scale)
         _no_negative(x)
-        self._same_scale(x)
+        if x.dtype.kind != "b":  # which is black and white on any scale
+            self._same_scale(x)
         if self.axis == "last":
             x = x.transpose(0, 3, 1, 2)
         elif self.axis == "none":
             x = x[:, None]
-        if x.dtype != np.uint8 or self.white != 255:
+        if x.dtype.kind == "b":
+            x = x.astype(np.uint8) * np.uint8(255)
+        elif x.dtype != np.uint8 or self.white != 255:
             x = np.rint(np.clip(x / self.white, 0, 1) * 255).astype(np.uint8)
         top, left = self._margins(x.shape[2]), self._margins(x.shape[3])
         return np.ascontiguousarray(np.pad(x, ((0, 0), (0, 0), top, left), mode="edge"))
@@ -128,7 +131,8 @@ class Layout:
 
     def _same_scale(self, x: Array) -> None:
         top = float(x.max(initial=0))
-        fractions = self.white > 1 and top <= 1 and x.dtype.kind == "f" and bool((x != np.rint(x)).any())
+        ones = 0 < top <= 1 and x.dtype.kind == "f"
+        fractions = self.white > 1 and ones and (self.white > DARK or bool((x != np.rint(x)).any()))
         tones = self.white > DARK and 1 < top <= DARK and x.dtype.kind == "f"  # 0 … 16, as scikit-learn's digits
         if top > 2 * self.white or fractions or tones:
             raise DataError(

@@ -18,6 +18,7 @@ from nemgan import __version__
 from nemgan.errors import CheckpointError
 from nemgan.estimators.layout import Layout
 from nemgan.storage import decode, plain
+from nemgan.training.runtime import nearest_device
 
 if TYPE_CHECKING:
     from nemgan.estimators.clusterer import NEMGANClusterer
@@ -58,7 +59,7 @@ def unpack(state: Mapping[str, Any]) -> dict[str, Any]:
         data, known = found.pop("_packed")
         model = rebuild(found["_config"], found["_layout"].model_shape, found["n_clusters_"], known)
         model.load_state_dict(read_bytes(data))
-        found["model_"] = model.to(_device(found["_config"].device)).eval()
+        found["model_"] = model.to(nearest_device(found["_config"].device)).eval()
     return found
 
 
@@ -133,7 +134,7 @@ def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
     prior = None if known is None else np.asarray(known, np.float64)
     model = rebuild(state["_config"], state["_layout"].model_shape, state["n_clusters_"], prior)
     load_model(model, folder)
-    state["model_"] = model.to(_device(state["_config"].device)).eval()
+    state["model_"] = model.to(nearest_device(state["_config"].device)).eval()
     state["n_features_in_"] = state["_layout"].n_features
     state["_n_features_out"] = int(state["_config"].latent.dim)
     estimator.__dict__.update(state)
@@ -144,14 +145,3 @@ def _json(value: object) -> str:
     import json
 
     return json.dumps(value)
-
-
-def _device(name: str) -> Any:
-    """The device asked for, or the CPU where this machine has no such one."""
-    from nemgan.errors import ConfigError
-    from nemgan.training.runtime import pick_device
-
-    try:
-        return pick_device(name)
-    except ConfigError:
-        return pick_device("cpu")

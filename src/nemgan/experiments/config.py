@@ -18,20 +18,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from nemgan.data.files import Reading
 from nemgan.errors import ConfigError
-from nemgan.settings import Batch, Count, ModelSettings, Section
-
-
-class TrainConfig(Section):
-    """What the loop does beside the updates."""
-
-    checkpoint_every: Count = 500
-    """Steps between checkpoints; stages begin and end with one in any case."""
-    log_every: Count = 50
-    """Steps between lines of ``metrics.jsonl``."""
-    sample_every: Count = 500
-    """Steps between pictures of generated samples."""
-    evaluate_every: Count = 250
-    """Steps between scores on the held-out samples, which training does not see."""
+from nemgan.settings import Batch, Count, ModelSettings, TrainConfig
 
 
 class Config(ModelSettings):

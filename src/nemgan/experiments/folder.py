@@ -47,7 +47,7 @@ class Card:
         cluster_names: the class whose labels each cluster was given, "" where none of it was; empty without labels.
         digest: of the training samples and the disclosed labels.
         columns: of a table, how its rows become vectors (``data.columns``), as JSON values.
-        white: of pictures of more than 8 bits a pixel, if there are any.
+        white: of pictures of more than 8 bits a pixel, or of images of few tones, if there are any.
     """
 
     shape: tuple[int, ...]

@@ -61,7 +61,8 @@ def sample_run(folder: Path, out: Path, *, mode: int | str | None = None, n: int
     Of a run on a table, ``FILE.csv``: rows with the table's columns, and their mode in a last one.
 
     Args:
-        mode: number of the cluster to draw from, or the name that labels gave it; by default all, by their masses.
+        mode: cluster to draw from: its number, or as text the name that labels gave it or else its number; by default
+            all, by their masses.
 
     Raises:
         NemganError: not a finished run, no such mode, ``out`` exists, or images asked of vectors.
@@ -138,11 +139,15 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
 
 
 def _number(mode: str, names: Sequence[str]) -> int:
-    """The cluster that ``mode`` means: its number, or its name among ``names`` ("" where it has none), if no number."""
+    """The cluster that ``mode`` means: its name among ``names`` ("" where it has none), or else its number."""
+    if mode and mode in names:
+        at = list(names).index(mode)
+        if mode.isdecimal() and at != int(mode) < len(names):
+            said = f"the class named {mode}, which is cluster {at}; cluster {mode} is {names[int(mode)] or 'unnamed'}"
+            logging.getLogger("nemgan").warning("nemgan: note: mode %s is taken for %s", mode, said)
+        return at
     if mode.isdecimal():
         return int(mode)
-    if mode and mode in names:
-        return list(names).index(mode)
     known = ", ".join(name for name in names if name)
     raise ConfigError(
         f"there is no mode {mode!r}: give its number" + (f", or one of {known}" if known else ", for labels named none")

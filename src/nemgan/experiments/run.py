@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -42,7 +43,7 @@ from nemgan.models.base import Model
 from nemgan.report import write as write_report
 from nemgan.training.checkpoint import load_model, save_model, saved_info
 from nemgan.training.loop import train
-from nemgan.training.runtime import pick_device, versions
+from nemgan.training.runtime import nearest_device, pick_device, versions
 
 JUDGE_SEED = 0
 """One judge for all runs on the same data, so that their samples are judged alike (and it is trained once)."""
@@ -88,7 +89,8 @@ def resume_run(folder: Path, words: Iterable[str] = (), *, quiet: bool = False, 
 
     Args:
         words: ``key=value`` words, which must agree with the run's configuration. But ``gan.steps`` may be more than it
-            was, for a generator that needs longer; the result equals that of a run started with as many.
+            was, for a generator that needs longer; the result equals that of a run started with as many. And ``device``
+            may be another one, which rounds otherwise.
 
     Raises:
         CheckpointError: not a run folder, or no usable checkpoint in it.
@@ -124,7 +126,7 @@ def prepare_again(config: Config, card: Card, folder: Path) -> Prepared:
 
 
 def load_run(folder: Path) -> tuple[Config, Model]:
-    """Configuration and trained model of a finished run; the data are not needed.
+    """Configuration and trained model of a finished run, on its device or else the CPU; the data are not needed.
 
     Raises:
         CheckpointError: not a run folder, a run that has not finished, or a damaged model.
@@ -134,9 +136,16 @@ def load_run(folder: Path) -> tuple[Config, Model]:
     if not (folder / "model.safetensors").is_file():
         read_card(folder)  # not a run folder at all, perhaps
         raise CheckpointError(f"{folder} holds no trained model: finish it with nemgan train --resume {folder}")
+    config = _as_trained(config, saved_info(folder))
     model = make_model(config, model_card(folder))
     load_model(model, folder)
-    return config, model.to(pick_device(config.device)).eval()
+    return config, model.to(nearest_device(config.device)).eval()
+
+
+def _as_trained(config: Config, info: Mapping[str, Any]) -> Config:
+    """``config`` with the steps that the generator has had: a run that is to grow says more, from the start on."""
+    steps = info.get("gan_steps", config.gan.steps)
+    return config.model_copy(update={"gan": config.gan.model_copy(update={"steps": steps})})
 
 
 def model_card(folder: Path) -> Card:
@@ -216,7 +225,7 @@ def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = No
 
 
 def resumed(config: Config, words: Iterable[str], folder: Path) -> Config:
-    """``config`` with what ``words`` may change in it: more steps of the generator.
+    """``config`` with what ``words`` may change in it: more steps of the generator, the device.
 
     Raises:
         ConfigError: the first other key that differs, with both values.
@@ -224,7 +233,7 @@ def resumed(config: Config, words: Iterable[str], folder: Path) -> Config:
     before = flat(config)
     changed = build({**before, **parse_overrides(words)})
     for key, value in flat(changed).items():
-        if value != before[key] and not (key == "gan.steps" and value > before[key]):
+        if value != before[key] and key != "device" and not (key == "gan.steps" and value > before[key]):
             raise ConfigError(
                 f"cannot resume {folder} with {key}={show(value)}: it was started with {key}={show(before[key])}; "
                 "drop that setting, or start a new run"
@@ -298,6 +307,7 @@ def _finish(
         {
             "seconds": log.seconds,
             "steps": log.steps,
+            "gan_steps": config.gan.steps,
             "seconds_to_acc_95": hooks.seconds_to_good(log.rows),
             "card": asdict(prepared.card),
         },
@@ -325,7 +335,7 @@ def measure(
         steps=int(cost["steps"]),
         seconds_to_acc_95=cost["seconds_to_acc_95"],
         changed=changed(config, prepared.card, len(prepared.train)),
-        versions={name: str(value) for name, value in versions(config.device).items()},
+        versions={name: str(value) for name, value in versions(str(model.device)).items()},
     )
     judge = judge_of(prepared.splits, JUDGE_SEED, data_root() / "judges") if model.generates else None
     return evaluate(model, prepared.splits, judge=judge, facts=facts, extractors=extractors)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from nemgan.errors import ConfigError, unknown
 from nemgan.models.entry import Defaults, Entry, adversarial, detailed
 from nemgan.models.rivals import RIVALS
-from nemgan.settings import ConnectConfig, ModelSettings, RivalConfig
+from nemgan.settings import ConnectConfig, LatentConfig, ModelSettings, RivalConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +33,10 @@ def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     Rare clusters are shown to it more often than they are, and samples on their borders not at all: seen by their
     masses alone, a cluster of a tenth is generated .83 to .89 pure where the other is .997 (docs/notebook.md).
     """
-    return {"gan.even": 0.5, "gan.margin": 0.5} | adversarial(shape) | _connection(shape, n_clusters)
+    given = {"gan.even": 0.5, "gan.margin": 0.5} | adversarial(shape) | _connection(shape, n_clusters)
+    modes = max(given.get("connect.micro_modes", ConnectConfig().micro_modes), 2 * n_clusters)  # some to merge
+    sized = {"connect.micro_modes": modes} if modes > ConnectConfig().micro_modes else {}
+    return given | sized | ({"latent.dim": modes} if modes > LatentConfig().dim else {})
 
 
 def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:

@@ -96,7 +96,7 @@ def render(
         neighbours=neighbours(result, found),
         findings=diagnose(result, settled(rows, result.n_clusters), said.get("gan.steps")),
         config=said,
-        command=command(config, arrays["real"].shape[2:] if "real" in arrays else None, result.n_clusters),
+        command=command(config, result.changed),
     )
 
 

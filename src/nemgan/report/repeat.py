@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from nemgan.errors import ConfigError
-from nemgan.settings import ModelSettings
+from nemgan.settings import ModelSettings, TrainConfig
 
 ALWAYS = ("model", "data", "preset", "seed", "labels", "prior")
+IDLE = (None, "", False, "none", "auto")
+"""Values of a setting of the run, not of the model, that say nothing."""
 
 
 def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -24,17 +25,23 @@ def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def command(config: Mapping[str, Any], shape: Sequence[int] | None, n_clusters: int = 2) -> str:
+def command(config: Mapping[str, Any], changed: Mapping[str, Any] | None) -> str:
     """``nemgan train key=value …`` that gives ``config`` again.
 
-    Keys that the model's preset sets to the same value for samples of ``shape`` and so many clusters are left out; all
-    are written where
-    the shape is not known or the preset no longer is.
+    Args:
+        changed: the model's settings, dotted, that are not what its preset gives for such data, of which all others are
+            left out; where that is not known (old records) none is.
     """
-    settings = flat(config)
-    usual = _usual(str(settings.get("model")), str(settings.get("preset")), shape, n_clusters)
+    settings, of_model = flat(config), flat(ModelSettings().model_dump(mode="json"))
+    usual = {f"train.{key}": value for key, value in TrainConfig().model_dump(mode="json").items()}
+
+    def said(key: str, value: Any) -> bool:
+        if key in of_model:
+            return changed is None or key in changed
+        return bool(value != usual[key] if key in usual else value not in IDLE)
+
     words = [key for key in ALWAYS if key in settings]
-    words += [key for key, value in settings.items() if key not in words and value != usual.get(key)]
+    words += [key for key, value in settings.items() if key not in words and said(key, value)]
     written = (f"{key}={show(settings[key])}" for key in words if settings[key] is not None)
     return " ".join(["nemgan train", *map(shlex.quote, written)])
 
@@ -42,16 +49,3 @@ def command(config: Mapping[str, Any], shape: Sequence[int] | None, n_clusters: 
 def show(value: Any) -> str:
     """A value as it is written on the command line."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
-def _usual(model: str, preset: str, shape: Sequence[int] | None, n_clusters: int) -> dict[str, Any]:
-    """What the settings are where nothing but the preset is said; keys that this cannot know are missing."""
-    from nemgan.models import catalog
-
-    if shape is None:
-        return {}
-    try:
-        defaults = catalog.entry(model).defaults(preset, tuple(shape), n_clusters)
-    except ConfigError:
-        return {}
-    return flat(ModelSettings().model_dump(mode="json")) | defaults

@@ -52,6 +52,14 @@ def pick_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
+def nearest_device(name: str) -> torch.device:
+    """The device ``name``, for a model that was trained on it, or the CPU where this machine has no such one."""
+    try:
+        return pick_device(name)
+    except ConfigError:
+        return pick_device("cpu")
+
+
 def versions(device: str = "auto") -> dict[str, Any]:
     """What a result depends on beside its configuration: versions, platform, device and CPU threads."""
     from importlib.metadata import version
