@@ -79,14 +79,14 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.batch": 192,
             "connect.refresh": 150,
             "connect.raw_share": 0.5,
-            "connect.refine_steps": 300,
+            "connect.refine_steps": 900,
             "connect.micro_weight": 0.0,
             # where pixels leave it open how many kinds belong together, views that show most of an image may tell
             "contrast.steps": 1000,
             "contrast.area": 0.6,
             "contrast.crop": 0.8,
         }
-    return {"connect.metric": "cosine"}
+    return {"connect.metric": "cosine", "connect.refine_steps": 900}
 
 
 def restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
@@ -97,22 +97,22 @@ def restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
     """
     grey = detailed(shape) and defaults.get("network.inverter_style") != "pooled"
     if grey and n < FEW_IMAGES and defaults.get("connect.steps", 1):
-        return {"connect.restarts": 3} | defaults | {"contrast.steps": 0}
+        short = {"contrast.steps": 0, "connect.refine_steps": defaults["connect.refine_steps"] // 3}
+        return {"connect.restarts": 3} | defaults | short
     return defaults
 
 
 def _thorough(shape: tuple[int, ...], n_clusters: int) -> Defaults:
-    """``connected`` for those who can wait two to three times as long: h is wider and its stages are longer.
+    """``connected`` for those who can wait two to three times as long: h is wider or, in colour, trained for longer.
 
-    Where longer training does harm, on vectors and small images, there are more restarts instead.
+    On vectors and small images, where either does harm, there are more restarts instead.
     """
     given = _connected(shape, n_clusters)
     if not detailed(shape):
         return given | {"connect.restarts": 2 * given.get("connect.restarts", 1)}
     if given.get("network.inverter_style") == "pooled":
         return given | {"contrast.steps": 3 * given["contrast.steps"]}
-    refine = given.get("connect.refine_steps", ConnectConfig().refine_steps)
-    return given | {"network.inverter_width": 32, "connect.refine_steps": 3 * refine}
+    return given | {"network.inverter_width": 32}
 
 
 def _reference(shape: tuple[int, ...], n_clusters: int) -> Defaults:

@@ -139,6 +139,15 @@ def test_every_cell_is_a_run_that_can_be_configured(name: str) -> None:
             assert configure(cell.words()).seed == 0
 
 
+def test_the_latest_of_a_run_with_and_without_a_generator(tmp_path: Path) -> None:
+    whole = Cell("nemgan", "fmnist-5", 0, ("prior=matched",))
+    for cell, acc in ((whole, 0.9), (whole.clusters_only(), 0.8), (Cell("nemgan", "fmnist-5", 1), 0.1), (whole, 0.7)):
+        store_one(tmp_path, "quality", cell, acc=acc)
+        wanted = {0.9: 0.9, 0.8: 0.8, 0.1: 0.8, 0.7: 0.7}[acc]
+        assert Store(tmp_path).latest([whole]).mean("acc") == wanted
+    assert Store(tmp_path).latest([Cell("nemgan", "mnist", 0)]).n == "0 (1 to do)"
+
+
 def test_a_whole_run_that_failed_is_not_hidden_by_one_without_a_generator(stored: Path) -> None:
     store_one(stored, "quality", Cell("nemgan", "mnist-5", 0, ("gan.steps=0", "prior=matched")), acc=0.9)
     assert Store(stored).clusters([Cell("nemgan", "mnist-5", 0, ("prior=matched",))]).n == "0 (1 failed)"

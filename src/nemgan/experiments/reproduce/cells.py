@@ -78,7 +78,7 @@ def failed(record: Record) -> bool:
 
 
 def read(path: Path) -> dict[Cell, Record]:
-    """The record that counts of every cell in the file; none where there is no file.
+    """The record that counts of every cell in the file, the last one made last; none where there is no file.
 
     Raises:
         ConfigError: the file cannot be read.
@@ -95,6 +95,7 @@ def read(path: Path) -> dict[Cell, Record]:
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
         if not (failed(record) and cell in found and not failed(found[cell])):
+            found.pop(cell, None)
             found[cell] = record
     return found
 

@@ -102,12 +102,12 @@ def tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list[Table
         _labels(store, seeds),
         _longer(store, seeds),
         _soon(store, timed),
-        _presets(store, known, budget, seeds),
+        _presets(store, budget, seeds),
     ]
 
 
 def _ours(store: Store, data: str, seeds: Sequence[int], settings: tuple[str, ...]) -> Group:
-    return store.clusters([Cell("nemgan", data, seed, settings) for seed in seeds])
+    return store.latest([Cell("nemgan", data, seed, settings) for seed in seeds])
 
 
 def _baselines(store: Store, data: str, seeds: Sequence[int]) -> dict[str, Group]:
@@ -347,7 +347,7 @@ def _soon(store: Store, seeds: Sequence[int]) -> Table:
     )
 
 
-def _presets(store: Store, known: Mapping[str, Group], budget: str, seeds: Sequence[int]) -> Table:
+def _presets(store: Store, budget: str, seeds: Sequence[int]) -> Table:
     rows = []
     groups = {f"preset {name}": store.group(_preset(name, budget, seeds)) for name in PRESETS}
     for (name, data), group in zip(PRESETS.items(), groups.values(), strict=True):
