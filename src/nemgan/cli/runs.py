@@ -117,7 +117,9 @@ def sample(
     ],
     mode: Annotated[
         str | None,
-        typer.Option(metavar="N|NAME", help="Draw from this mode alone, by the name labels gave it or its number; by default from all.", show_default=False),
+        typer.Option(
+            metavar="NAME|N", help="Draw from this mode alone, by its labels' name or number.", show_default=False
+        ),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Number of samples.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,

@@ -125,9 +125,7 @@ def to_uint8(x: Samples, what: str, dark: bool = False, white: float | None = No
         raise DataError(f"{what}: pixels span {low:g} … {high:g}; rescale them to [0, 1] or 0 … 255")
     fractions = x.dtype.kind == "f" and high <= OVERSHOOT
     if x.dtype.kind == "f" and not fractions and high <= DARK and not dark:
-        raise DataError(
-            f"{what}: pixels go up to {high:g}, which is no known white: rescale them to [0, 1] or 0 … 255"
-        )
+        raise DataError(f"{what}: pixels go up to {high:g}, which is no known white: rescale them to [0, 1] or 0 … 255")
     white = 255 if fractions else 1
     return np.concatenate([_rounded(part, white) for part in blocks(x)])
 

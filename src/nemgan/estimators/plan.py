@@ -81,7 +81,8 @@ def settings_for(
         if not connected:
             raise ConfigError(f"preset={preset!r} finds clusters while it learns to generate: set generate=True")
         if given.get("gan.steps"):
-            raise ConfigError(f"generate=False and settings gan.steps={given['gan.steps']} contradict each other: drop one")
+            steps = given["gan.steps"]
+            raise ConfigError(f"generate=False and settings gan.steps={steps} contradict each other: drop one")
         defaults["gan.steps"] = 0
     if max_steps is not None:
         for key, value in _steps(build(defaults)).items():
