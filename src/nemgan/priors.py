@@ -381,7 +381,7 @@ def _read(
 ) -> tuple[Found, int | None]:
     """Samples, their ids and, for a named set, its number of classes. Images come channels first, as layouts know."""
     if source not in catalog.names():
-        found = find(Path(source), shape, how, known, white)
+        found = find(Path(source).expanduser(), shape, how, known, white)
         for note in found.notes:
             logging.getLogger("nemgan").warning("nemgan: note: %s", note)
         return found, None

@@ -316,9 +316,9 @@ def test_data_of_ones_own_is_clustered_without_labels(tiny: list[str], tmp_path:
 
 @pytest.mark.usefixtures("no_judge")
 def test_the_callers_state_is_left_alone(tiny: list[str], tmp_path: Path) -> None:
-    before, n = torch.get_rng_state(), torch.get_num_threads()
+    before, n, running_before = torch.get_rng_state(), torch.get_num_threads(), set(threading.enumerate())
     run(configure(tiny), out=tmp_path, quiet=True)
-    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(torch.get_rng_state(), before) and set(threading.enumerate()) <= running_before
     with running.threads(n + 1) as used:
         assert used == torch.get_num_threads() == n + 1
     assert torch.get_num_threads() == n

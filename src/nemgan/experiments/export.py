@@ -10,6 +10,7 @@ and no latent: it is trained with it. Of a run, ``columns`` says how rows of its
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -160,6 +161,12 @@ def _need_onnx() -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Exporters' warnings about their own insides are nobody's business here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    log = logging.getLogger("torch.onnx")
+    before = log.level
+    try:
+        log.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        log.setLevel(before)
