@@ -6,8 +6,9 @@ No labels: K-means on pixels, and a Gaussian mixture or K-means on UMAP (15 neig
 fitted to at most 20,000 training images; the test split is labelled by transform and predict. All know the number of
 clusters. `--methods kmeans-features`, where asked for: K-means on the features of h, trained as in our runs.
 
-One per cent of the labels, the very ones that our runs get: a supervised classifier with h's network, and the shares of
-the classes among the labels for the masses. `nemgan reproduce zero-labels --show` reads the records.
+One per cent of the labels, the very ones that our runs get: a supervised classifier with h's network (in colour a
+smaller one), and the shares of the classes among the labels for the masses. `nemgan reproduce zero-labels --show` reads
+the records.
 
 Finished cells are skipped. Needs the extra `bench` (umap-learn); one process, one thread.
 """
@@ -120,7 +121,7 @@ def disclosed(splits: Splits, seed: int) -> Dataset:
 
 
 def supervised(cell: Cell, splits: Splits) -> tuple[np.ndarray, float]:
-    """Class of each test sample ``(N,)`` by h's network trained on the disclosed labels alone, augmented as h is."""
+    """Class of each test sample ``(N,)`` by a compact network, on grey images h's, trained on the disclosed labels."""
     few, seed = disclosed(splits, cell.seed), cell.seed
     started = time.perf_counter()
     with isolated(seed, "baselines", "supervised"):

@@ -52,7 +52,8 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         priors_: masses of the clusters ``(M,)``, summing to one.
         priors_interval_: their 95 % intervals ``(M, 2)`` over draws of the data, this clustering taken as given;
             ``nemgan.priors.estimate_priors`` also repeats the clustering. Given masses are both ends of theirs.
-        confidence_: share of the clustering's entropy on which neighbouring samples agree, at most 1.
+        confidence_: share of the clustering's entropy on which training samples and their nearest in the model's own
+            features agree, at most 1; ``score`` asks five neighbours in X itself, and is the stricter.
         model_: the trained ``nemgan.models.base.Model``.
         n_features_in_, feature_names_in_: as in scikit-learn; images count all their pixels.
     """
@@ -167,15 +168,15 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         return self._ask(X, "invert")
 
     def score(self, X: ArrayLike, y: ArrayLike | None = None) -> float:
-        """Share of the clustering's entropy on which neighbours in X agree, at most 1; y is ignored.
+        """Share of the clustering's entropy on which samples and the five nearest in X agree, at most 1; y is ignored.
 
         It needs no labels, so that it may choose parameters. One cluster scores 0.
         """
-        from nemgan.estimators.agreement import agreement
+        from nemgan.estimators.neighbours import kept_together
 
         check_is_fitted(self)
         samples = self._layout.to_model(self._validate(X, least=2))
-        return agreement(samples, self._ask(X, "posterior"))
+        return kept_together(samples, self._ask(X, "posterior"))
 
     def sample(
         self,

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from nemgan.data.neighbours import flatten, nearest
 
 
-def agreement(samples: NDArray[Any], posterior: NDArray[np.float64], k: int = 5) -> float:
+def kept_together(samples: NDArray[Any], posterior: NDArray[np.float64], k: int = 5) -> float:
     """(H(mean p) − disagreement) / H(mean p), at most 1: the share of the clustering's entropy neighbours agree on.
 
     Disagreement is −E log ⟨p, p′⟩ over each sample's ``k`` nearest others. 0 where all samples are in one cluster.
