@@ -275,7 +275,7 @@ def _labels(store: Store, seeds: Sequence[int]) -> Table:
         ),
         tuple(rows),
         (
-            "Both controls get the same labels: a network like h (in colour a smaller one of strided convolutions), and "
+            "Both controls get the same labels: a network like h (in colour a smaller one), and "
             "the shares of the classes among them.",
             *code_note(groups.values()),
             *failure_notes(groups),
