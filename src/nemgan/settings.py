@@ -106,7 +106,7 @@ class ContrastConfig(Section):
 
     steps: Steps = 0
     """Steps of learning them; 0 is none, as for fewer than 3,000 grey images of one's own."""
-    below: Weight = 0.85
+    below: Weight = 0.9
     """Agreement of the merges below which the second network learns at all; above 1 it always does. With
     ``connect.partitions=1`` there is nothing to agree with, and no doubt."""
     share: Fraction = 0.67
