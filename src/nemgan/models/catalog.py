@@ -33,10 +33,10 @@ def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     Rare clusters are shown to it more often than they are, and samples on their borders not at all: seen by their
     masses alone, a cluster of a tenth is generated .83 to .89 pure where the other is .997 (docs/notebook.md).
     """
-    given = {"gan.even": 0.5, "gan.margin": 0.5} | adversarial(shape) | _connection(shape, n_clusters)
-    modes = max(given.get("connect.micro_modes", ConnectConfig().micro_modes), 2 * n_clusters)  # some to merge
-    sized = {"connect.micro_modes": modes} if modes > ConnectConfig().micro_modes else {}
-    return given | sized | ({"latent.dim": modes} if modes > LatentConfig().dim else {})
+    found = {"gan.even": 0.5, "gan.margin": 0.5} | adversarial(shape) | _connection(shape, n_clusters)
+    if 2 * n_clusters > found.get("connect.micro_modes", ConnectConfig().micro_modes):  # or there is none to merge
+        found |= {"connect.micro_modes": 2 * n_clusters, "latent.dim": max(2 * n_clusters, LatentConfig().dim)}
+    return found
 
 
 def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
@@ -97,8 +97,8 @@ def restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
     """
     grey = detailed(shape) and defaults.get("network.inverter_style") != "pooled"
     if grey and n < FEW_IMAGES and defaults.get("connect.steps", 1):
-        short = {"contrast.steps": 0, "connect.refine_steps": defaults["connect.refine_steps"] // 3}
-        return {"connect.restarts": 3} | defaults | short
+        refine = defaults.get("connect.refine_steps", ConnectConfig().refine_steps)
+        return {"connect.restarts": 3} | defaults | {"contrast.steps": 0, "connect.refine_steps": refine // 3}
     return defaults
 
 
