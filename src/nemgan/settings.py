@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+import json
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -234,3 +236,19 @@ class ModelSettings(Section):
     def connected(self) -> bool:
         """Whether h learns from the data's own neighbourhoods, whichever way."""
         return self.connect.steps > 0 or self.pooled
+
+
+def dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested settings by dotted keys, those of no section first."""
+    found: dict[str, Any] = {}
+    for key, value in sorted(values.items(), key=lambda item: isinstance(item[1], Mapping)):
+        if isinstance(value, Mapping):
+            found |= dotted(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value
+    return found
+
+
+def show(value: Any) -> str:
+    """A value as it is written on the command line, without spaces."""
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nemgan.errors import ConfigError
-from nemgan.experiments.config import Config, build, flat, keys, parse_overrides, show
+from nemgan.experiments.config import Config, build, flat, keys, parse_overrides
+from nemgan.settings import show
 
 
 def made(*words: str) -> Config:

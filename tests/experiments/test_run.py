@@ -22,12 +22,12 @@ from nemgan.evaluation.evaluate import generate, predict
 from nemgan.evaluation.extractors import Itself
 from nemgan.experiments import prepare as preparing
 from nemgan.experiments import run as running
-from nemgan.experiments.config import show
 from nemgan.experiments.hooks import seconds_to_good, stopwatch
 from nemgan.experiments.outputs import rows, sample_run
 from nemgan.experiments.prepare import configure, prepare
 from nemgan.experiments.run import evaluate_run, load_run, resume_run, run
 from nemgan.seeding import torch_generator
+from nemgan.settings import show
 
 FILES = (
     "config.json",

@@ -14,9 +14,9 @@ from compared import result, same
 from nemgan.data import catalog
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.experiments import run as running
-from nemgan.experiments.config import show
 from nemgan.experiments.prepare import configure, prepare
 from nemgan.experiments.run import load_run, run
+from nemgan.settings import show
 
 DEMO = catalog.entry("digits-demo")
 

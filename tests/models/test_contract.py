@@ -201,7 +201,8 @@ def test_rivals_are_configured_without_more_words_than_their_name() -> None:
 
 
 def test_every_setting_as_printed_can_be_given_again() -> None:
-    from nemgan.experiments.config import flat, show
+    from nemgan.experiments.config import flat
+    from nemgan.settings import show
 
     for name in MODELS:
         config = configure([f"model={name}", "data=digits-demo"])

@@ -10,7 +10,8 @@ import pytest
 
 from nemgan.experiments.config import Config
 from nemgan.experiments.prepare import changed, configure, prepare
-from nemgan.report.repeat import command, flat
+from nemgan.report.repeat import command
+from nemgan.settings import dotted
 
 
 def repeated(words: list[str]) -> tuple[Config, str]:
@@ -48,5 +49,5 @@ def test_few_images_of_ones_own_have_another_preset(tmp_path: Path) -> None:
         assert all(word in line for word in words) and ("connect.restarts" in line) == (words == ["connect.restarts=1"])
 
 
-def test_flat_lists_top_settings_first() -> None:
-    assert list(flat({"a": {"b": 1, "c": {"d": 2}}, "e": 3})) == ["e", "a.b", "a.c.d"]
+def test_dotted_lists_top_settings_first() -> None:
+    assert list(dotted({"a": {"b": 1, "c": {"d": 2}}, "e": 3})) == ["e", "a.b", "a.c.d"]

@@ -240,7 +240,8 @@ def _sizes(text: str) -> str:
 
 def _print_config(config: Config) -> None:
     """Every setting as a ``key=value`` line that ``train`` takes."""
-    from nemgan.experiments.config import flat, show
+    from nemgan.experiments.config import flat
+    from nemgan.settings import show
 
     for key, value in flat(config).items():
         typer.echo(f"{key}={show(value)}")

@@ -18,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from nemgan.data.files import Reading
 from nemgan.errors import ConfigError
-from nemgan.settings import Batch, Count, ModelSettings, TrainConfig
+from nemgan.settings import Batch, Count, ModelSettings, TrainConfig, dotted, show
 
 
 class Config(ModelSettings):
@@ -87,24 +87,7 @@ def keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
 
 def flat(config: ModelSettings) -> dict[str, Any]:
     """The configuration as dotted keys and JSON values, those of no section first."""
-    found: dict[str, Any] = {}
-
-    def visit(section: Mapping[str, Any], prefix: str) -> None:
-        for name, value in section.items():
-            if isinstance(value, dict):
-                visit(value, f"{prefix}{name}.")
-            else:
-                found[prefix + name] = value
-
-    visit(config.model_dump(mode="json"), "")
-    return dict(sorted(found.items(), key=lambda item: "." in item[0]))
-
-
-def show(value: Any) -> str:
-    """A value as it is written on the command line, without spaces."""
-    if isinstance(value, str):
-        return value
-    return json.dumps(list(value) if isinstance(value, tuple) else value, separators=(",", ":"))
+    return dotted(config.model_dump(mode="json"))
 
 
 def parse_overrides(words: Iterable[str]) -> dict[str, Any]:

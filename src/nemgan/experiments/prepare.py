@@ -20,12 +20,12 @@ from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.ondisk import blocks
 from nemgan.data.subsets import hide_labels
 from nemgan.errors import ConfigError, DataError
-from nemgan.experiments.config import Config, build, flat, parse_overrides, show
+from nemgan.experiments.config import Config, build, flat, parse_overrides
 from nemgan.experiments.folder import Card, digest
 from nemgan.models import catalog as model_catalog
 from nemgan.models.entry import Entry
 from nemgan.seeding import numpy_generator
-from nemgan.settings import DISJOINT, ModelSettings
+from nemgan.settings import DISJOINT, ModelSettings, show
 
 if TYPE_CHECKING:
     from nemgan.data.columns import Columns

@@ -24,7 +24,7 @@ from nemgan.evaluation.extractors import Extractor, extractor
 from nemgan.evaluation.judge import judge_of
 from nemgan.evaluation.pictures import collect, save
 from nemgan.experiments import hooks
-from nemgan.experiments.config import Config, build, flat, parse_overrides, show
+from nemgan.experiments.config import Config, build, flat, parse_overrides
 from nemgan.experiments.folder import (
     CONFIG,
     PICTURES,
@@ -41,6 +41,7 @@ from nemgan.experiments.folder import (
 from nemgan.experiments.prepare import Prepared, changed, configure, make_model, prepare
 from nemgan.models.base import Model
 from nemgan.report import write as write_report
+from nemgan.settings import show
 from nemgan.training.checkpoint import load_model, save_model, saved_info
 from nemgan.training.loop import train
 from nemgan.training.runtime import nearest_device, pick_device, versions

@@ -6,8 +6,9 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from nemgan.experiments.config import Config, build, flat, show
+from nemgan.experiments.config import Config, build, flat
 from nemgan.models import catalog
+from nemgan.settings import show
 
 _SHAPES = ((2,), (14,), (1, 8, 8), (1, 28, 28), (3, 32, 32))
 """Kinds of samples that presets tell apart."""

@@ -32,7 +32,8 @@ from nemgan.report.figures import (
     settings,
 )
 from nemgan.report.pictures import pictures
-from nemgan.report.repeat import command, flat, show
+from nemgan.report.repeat import command
+from nemgan.settings import dotted, show
 from nemgan.storage import replace_file
 
 Array = NDArray[Any]
@@ -75,7 +76,7 @@ def render(
     environment.filters |= {"percent": percent, "setting": show}
     found = clusters(result)
     bars = masses(result, found)
-    said = flat(config)
+    said = dotted(config)
     return environment.get_template("template.html").render(
         r=result,
         name=name,

@@ -1,28 +1,16 @@
-"""A run's configuration as a table and as the command that repeats it."""
+"""The command that repeats a run."""
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
-from nemgan.settings import ModelSettings, TrainConfig
+from nemgan.settings import ModelSettings, TrainConfig, dotted, show
 
 ALWAYS = ("model", "data", "preset", "seed", "labels", "prior")
 IDLE = (None, "", False, "none", "auto")
 """Values of a setting of the run, not of the model, that say nothing."""
-
-
-def flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested settings as dotted keys, those of no section first."""
-    found: dict[str, Any] = {}
-    for key, value in sorted(config.items(), key=lambda item: isinstance(item[1], Mapping)):
-        if isinstance(value, Mapping):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[prefix + key] = value
-    return found
 
 
 def command(config: Mapping[str, Any], changed: Mapping[str, Any] | None) -> str:
@@ -32,7 +20,7 @@ def command(config: Mapping[str, Any], changed: Mapping[str, Any] | None) -> str
         changed: the model's settings, dotted, that are not what its preset gives for such data, of which all others are
             left out; where that is not known (old records) none is.
     """
-    settings, of_model = flat(config), flat(ModelSettings().model_dump(mode="json"))
+    settings, of_model = dotted(config), dotted(ModelSettings().model_dump(mode="json"))
     usual = {f"train.{key}": value for key, value in TrainConfig().model_dump(mode="json").items()}
 
     def said(key: str, value: Any) -> bool:
@@ -44,8 +32,3 @@ def command(config: Mapping[str, Any], changed: Mapping[str, Any] | None) -> str
     words += [key for key, value in settings.items() if key not in words and said(key, value)]
     written = (f"{key}={show(settings[key])}" for key in words if settings[key] is not None)
     return " ".join(["nemgan train", *map(shlex.quote, written)])
-
-
-def show(value: Any) -> str:
-    """A value as it is written on the command line."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
