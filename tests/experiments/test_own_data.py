@@ -19,7 +19,7 @@ from nemgan.estimators.plan import settings_for
 from nemgan.experiments import run as running
 from nemgan.experiments.config import of_priors
 from nemgan.experiments.export import export_run
-from nemgan.experiments.outputs import predict_run, sample_run
+from nemgan.experiments.outputs import mode_number, predict_run, sample_run
 from nemgan.experiments.prepare import prepare
 from nemgan.experiments.run import configure, evaluate_run, model_card, run
 
@@ -174,6 +174,15 @@ def test_some_kinds_without_any_label(table: Path, tiny: list[str], tmp_path: Pa
         prepare(configure([*words[len(tiny) - 1 :], "preset=paper"]))
     masses = configure([*words[:-1], "prior=[.5,.3,.2]"])
     assert prepare(masses).card.n_clusters == 3
+
+
+def test_a_name_that_is_a_number_comes_before_the_number(caplog: pytest.LogCaptureFixture) -> None:
+    names = ("1", "2", "", "left")
+    assert [mode_number(mode, names) for mode in ("1", "2", "left", "2", "0", "3")] == [0, 1, 3, 1, 0, 3]
+    assert "mode 1 is taken for the class named 1, which is cluster 0; cluster 1 is 2" in caplog.text
+    assert "cluster 2 is unnamed" in caplog.text
+    with pytest.raises(ConfigError, match="one of 1, 2, left"):
+        mode_number("right", names)
 
 
 def test_classes_without_a_disclosed_label_name_no_cluster(tiny: list[str]) -> None:

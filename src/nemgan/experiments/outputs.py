@@ -75,7 +75,7 @@ def sample_run(folder: Path, out: Path, *, mode: int | str | None = None, n: int
     card = model_card(folder)
     columns = card.table
     if isinstance(mode, str):
-        mode = _number(mode, card.cluster_names)
+        mode = mode_number(mode, card.cluster_names)
     if columns is not None and kind != ".csv":
         raise ConfigError(f"the samples of {folder} are rows of a table: give --out FILE.csv")
     if columns is None and kind == ".csv":
@@ -138,7 +138,7 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
     return "\n".join([",".join(heads), *(line % each for each in zip(*columns, strict=True))]) + "\n"
 
 
-def _number(mode: str, names: Sequence[str]) -> int:
+def mode_number(mode: str, names: Sequence[str]) -> int:
     """The cluster that ``mode`` means: its name among ``names`` ("" where it has none), or else its number."""
     if mode and mode in names:
         at = list(names).index(mode)
