@@ -119,7 +119,7 @@ def as_samples(x: Array, what: str, shape: tuple[int, ...] | None = None, white:
     rows = Rows.of(images)
     if rows is not None and rows.dtype == np.uint8 and white is None:
         return rows
-    return np.ascontiguousarray(to_uint8(images if rows is None else rows, what, shape is not None, white))
+    return np.ascontiguousarray(to_uint8(images if rows is None else rows, what, white))
 
 
 def _vectors(x: Array, what: str) -> Array:

@@ -16,7 +16,7 @@ from nemgan.errors import DataError
 
 SUFFIXES = frozenset((".png", ".jpg", ".jpeg", ".bmp", ".gif", ".pgm", ".ppm", ".tif", ".tiff", ".webp"))
 OVERSHOOT, DARK = 1.01, 16
-"""Float pixels up to the first are fractions; with none above the second, white could be anything."""
+"""Float pixels up to the first are fractions; images with none above the second are of few tones."""
 MAX_PIXELS = 64_000_000  # a picture larger than this is taken for a decompression bomb
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")  # none that starts another program, as EPS does
 
@@ -98,12 +98,12 @@ def read_picture(path: Path, size: tuple[int, int], channels: int = 3, white: fl
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if channels == 3 else pixels[None]
 
 
-def to_uint8(x: Samples, what: str, dark: bool = False, white: float | None = None) -> Array:
+def to_uint8(x: Samples, what: str, white: float | None = None) -> Array:
     """Pixels of any number type as uint8, converted block by block.
 
     Integers are taken as 0 … 255, booleans as black and white. Floats are taken as [0, 1] if none is above 1 (resizing
-    may overshoot by a hundredth), and as 0 … 255 if one is above 16; between these nobody can tell, unless ``dark``
-    ones are expected. Where ``white`` is given and no pixel exceeds it, numbers are parts of it.
+    may overshoot by a hundredth), else as 0 … 255. Where ``white`` is given and no pixel exceeds it, numbers are parts
+    of it.
 
     Raises:
         DataError: NaN or infinite values, values outside those ranges, not numbers; it starts with ``what``.
@@ -124,10 +124,7 @@ def to_uint8(x: Samples, what: str, dark: bool = False, white: float | None = No
     if low < 0 or high > 255:
         raise DataError(f"{what}: pixels span {low:g} … {high:g}; rescale them to [0, 1] or 0 … 255")
     fractions = x.dtype.kind == "f" and high <= OVERSHOOT
-    if x.dtype.kind == "f" and not fractions and high <= DARK and not dark:
-        raise DataError(f"{what}: pixels go up to {high:g}, which is no known white: rescale them to [0, 1] or 0 … 255")
-    white = 255 if fractions else 1
-    return np.concatenate([_rounded(part, white) for part in blocks(x)])
+    return np.concatenate([_rounded(part, 255 if fractions else 1) for part in blocks(x)])
 
 
 def _rounded(x: Array, white: int) -> Array:

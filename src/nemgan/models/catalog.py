@@ -93,7 +93,8 @@ def restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
     """``defaults`` for ``n`` grey images of ``shape``: where they are few, h is connected three times, by pixels alone.
 
     Single runs depend on the seed there (ACC .95 to .996 on 1,240 pictures). The merge that costs least was better on
-    two of three seeds and the same on the third, and connecting to few is soon done (docs/notebook.md).
+    two of three seeds and the same on the third, and connecting to few is soon done (docs/notebook.md). They
+    are refined for a third of the steps: longer was not measured on few.
     """
     grey = detailed(shape) and defaults.get("network.inverter_style") != "pooled"
     if grey and n < FEW_IMAGES and defaults.get("connect.steps", 1):
