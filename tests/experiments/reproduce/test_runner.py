@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from nemgan.experiments.reproduce.cells import Cell, append, cell_of, code, failed, read, todo
-from nemgan.experiments.reproduce.runner import describe, run_all, train
+from nemgan.experiments.reproduce.runner import describe, interrupted, run_all, train
 
 A, B = Cell("nemgan", "digits-demo", 0, ("prior=learned",)), Cell("nemgan", "digits-demo", 1, ("prior=learned",))
 
@@ -66,6 +67,24 @@ def test_a_cell_is_trained_in_a_process_of_its_own(tiny: list[str], tmp_path: Pa
     assert cell_of(found) == cell and found["versions"]["threads"] == "1" and found["code"] == code()
     assert (tmp_path / str(found["run"]) / "report.html").exists() and found["fidelity"]
     json.dumps(found, allow_nan=False)
+
+
+def test_an_interrupted_cell_goes_on_where_it_was(tiny: list[str], tmp_path: Path) -> None:
+    cell = Cell("nemgan", "moons-80", 3, tuple(word for word in tiny if not word.startswith(("data=", "threads="))))
+    whole = train(cell, tmp_path / "whole")
+    place = tmp_path / "parts" / code()
+    begun = shutil.copytree(tmp_path / "whole" / str(whole["run"]), place / "0007-nemgan-moons-80-s3")
+    other = shutil.copytree(begun, place / "0006-nemgan-moons-80-s3")
+    (other / "config.json").write_text((other / "config.json").read_text().replace('"seed": 3', '"seed": 4'))
+    for folder in (begun, other):
+        for name in ("result.json", "model.safetensors", "report.html"):
+            (folder / name).unlink()
+    shutil.rmtree(max((begun / "checkpoints").iterdir()))  # the last one: it has steps to repeat
+    assert interrupted(cell, place) == begun and interrupted(Cell("nemgan", "moons-80", 5), place) is None
+    found = train(cell, tmp_path / "parts")
+    assert found["run"] == f"{code()}/{begun.name}" and interrupted(cell, place) is None
+    unlike = {key for key in whole if found[key] != whole[key]}
+    assert unlike <= {"run", "seconds", "seconds_to_acc_95"}
 
 
 def test_refusals_and_time_limits_are_records_without_paths(tmp_path: Path) -> None:

@@ -9,11 +9,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nemgan.errors import NemganError
+from nemgan.experiments.folder import RESULT, read_config
+from nemgan.experiments.prepare import configure
 from nemgan.experiments.reproduce.cells import Cell, Record, append, code, failed, read, todo
 from nemgan.experiments.reproduce.tables import NO_DATA
+from nemgan.training import checkpoint
 
 Run = Callable[[Cell, Path], Record]
 Results = Callable[[Cell], Path]
@@ -51,11 +56,17 @@ def run_all(
 def train(cell: Cell, runs: Path, minutes: float | None = None) -> Record:
     """``nemgan train`` on one cell in a process of its own. Its record is the run's, or says why there is none.
 
+    A run that was interrupted goes on from its last checkpoint, if the code is still the same.
+
     Args:
+        runs: in it, each version of the code has a folder of run folders.
         minutes: after which the process is ended and the cell has failed.
     """
-    command = [sys.executable, "-m", "nemgan", "train", *cell.words(), "--quiet", "--out", str(runs)]
     about = {"model": cell.model, "data": cell.data, "seed": cell.seed, "settings": list(cell.settings), "code": code()}
+    place = runs / code()
+    begun = interrupted(cell, place)
+    words = [*cell.words(), "--out", str(place)] if begun is None else ["--resume", str(begun)]
+    command = [sys.executable, "-m", "nemgan", "train", *words, "--quiet"]
     try:
         done = subprocess.run(
             command,
@@ -73,7 +84,18 @@ def train(cell: Cell, runs: Path, minutes: float | None = None) -> Record:
         record: dict[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, IndexError) as error:
         return {**about, "failed": f"no record: {type(error).__name__}"}
-    return {**about, "run": folder.name, **record}
+    return {**about, "run": f"{place.name}/{folder.name}", **record}
+
+
+def interrupted(cell: Cell, place: Path) -> Path | None:
+    """The run folder in ``place`` of a run of ``cell`` that was not finished and can go on, if there is one."""
+    with suppress(NemganError, OSError):  # a cell that is refused has never begun
+        config = configure(cell.words())
+        for folder in sorted(place.glob(f"*-{cell.model}-*-s{cell.seed}")):
+            with suppress(NemganError):
+                if not (folder / RESULT).exists() and checkpoint.present(folder) and read_config(folder) == config:
+                    return folder
+    return None
 
 
 def _why(done: subprocess.CompletedProcess[str]) -> str:
