@@ -13,6 +13,7 @@ from nemgan.networks import (
     Generators,
     Inverter,
     PairCritic,
+    fresh_statistics,
     memoryless,
     sides,
 )
@@ -89,3 +90,15 @@ def test_a_network_without_memory_gives_each_sample_its_own_result():
     assert memoryless(alone) and torch.allclose(alone(x), torch.cat([alone(x[:2]), alone(x[2:])]), atol=1e-5)
     others = [Critic((2,), 8, spectral=True), Critic((2,), 8, minibatch=True), Encoder((2,), 8, 1)]
     assert not any(memoryless(other) for other in others)
+
+
+def test_statistics_taken_anew_are_the_means_over_the_batches():
+    network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.BatchNorm1d(2)).eval()
+    x = torch.randn(6, 50, 3, generator=torch.Generator().manual_seed(0)) * 4 + 2
+    with fresh_statistics(network), torch.no_grad():
+        for part in x:
+            network(part)
+        inside = network[0](x)
+    assert torch.allclose(network[1].running_mean, inside.mean((0, 1)), atol=1e-5)
+    assert torch.allclose(network[1].running_var, inside.var(1).mean(0), rtol=1e-5)
+    assert network[1].momentum == 0.1 and not network.training and not network[1].training

@@ -13,16 +13,21 @@ Images are ``(N, C, H, W)`` in [0, 1]; vectors are ``(N, D)``, standardised.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
 from nemgan.errors import ConfigError
 from nemgan.layers import Conv2d, ConvTranspose2d
+
+STATISTICS = 40
+"""Batches that the statistics of an average's batch norms are taken from."""
 
 
 class Dropout(nn.Module):
@@ -369,12 +374,30 @@ def channels_last(module: nn.Module) -> nn.Module:
     return module
 
 
+@contextmanager
+def fresh_statistics(network: nn.Module) -> Iterator[None]:
+    """In it, the statistics of the batch norms of ``network`` are taken anew: their mean over the batches it is given.
+
+    An average of weights has other activations than the weights had whose running statistics it was left.
+    """
+    norms = {module: module.momentum for module in network.modules() if isinstance(module, _BatchNorm)}
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for the mean over all batches
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, momentum in norms.items():
+            norm.momentum = momentum
+            norm.eval()
+
+
 def memoryless(network: nn.Module) -> bool:
     """Whether a sample's result depends on no other sample of the batch and on no earlier pass.
 
     So not with batch norm, minibatch discrimination or spectral norm, whose vectors move at every pass.
     """
     return not any(
-        isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | Closeness) or is_parametrized(module)
-        for module in network.modules()
+        isinstance(module, _BatchNorm | Closeness) or is_parametrized(module) for module in network.modules()
     )

@@ -153,8 +153,9 @@ class GanConfig(Section):
     augment: Weight = 0.0
     """Strength of the changes of real samples before the critic sees them: generated ones then turn and shift as much.
     For over-sampling: from twenty images alone little else than these can be learned."""
-    tones: bool = True
-    """Give generated images the tones of real ones, by a monotone curve that is fitted once the generator is done."""
+    tones: bool = False
+    """Give generated images the tones of real ones, by a monotone curve that is fitted once the generator is done. The
+    estimators do, for classifiers that learn from both tell them apart by tones."""
     even: Fraction = 0.0
     """How evenly clusters are drawn in training, real and generated alike: 0 by their masses, 1 all alike. For a critic
     of pairs, as ``margin``."""

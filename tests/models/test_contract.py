@@ -19,9 +19,11 @@ from nemgan.errors import ConfigError
 from nemgan.experiments.config import build
 from nemgan.experiments.prepare import configure, make_model, prepare
 from nemgan.models import catalog
+from nemgan.models.adversarial import Rival
 from nemgan.models.base import Conditions, Model, at_rest
 from nemgan.models.entry import PLANE
 from nemgan.models.nemgan import NEMGAN
+from nemgan.networks import STATISTICS, fresh_statistics
 from nemgan.seeding import torch_generator
 from nemgan.training.checkpoint import load_model, save_model
 from nemgan.training.loop import Hook, train
@@ -277,3 +279,22 @@ def test_the_logistic_loss_has_r1(name: str) -> None:
         found = model.critic_loss(Pool.of(noise((2,))), torch.Generator().manual_seed(0))  # type: ignore[operator]
         losses.append((float(found.loss.detach()), "r1" in found.logs))
     assert losses[0][0] < losses[1][0] and [has for _, has in losses] == [False, True]
+
+
+@every
+def test_samples_are_made_with_the_averages_own_batch_statistics(name: str) -> None:
+    """Not those that the weights had whose average it is: of 1,500 steps they are far off."""
+    model = trained(name, (1, 8, 8))
+    norms = [each for each in model.generator_ema.modules() if isinstance(each, torch.nn.BatchNorm2d)]
+    kept = [each.running_var.clone() for each in norms if each.running_var is not None]
+    assert norms and len(kept) == len(norms) and not any(each.training for each in norms)
+    copied = dict(model.generator.named_buffers())
+    assert any(not torch.equal(value, copied[key]) for key, value in model.generator_ema.named_buffers())
+    rng = torch.Generator().manual_seed(0)
+    draw = model.generate if isinstance(model, Rival) else lambda network, z, mode: network(z)
+    with fresh_statistics(model.generator_ema), torch.no_grad():
+        for _ in range(STATISTICS):
+            draw(model.generator_ema, *model.latent.sample(6, rng))
+    for norm, before in zip(norms, kept, strict=True):
+        assert norm.momentum == 0.1 and norm.running_var is not None
+        assert torch.allclose(norm.running_var, before, rtol=0.5, atol=1e-3)

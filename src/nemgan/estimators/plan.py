@@ -58,6 +58,7 @@ def settings_for(
             least, enough = (LEAST_GAN, PLENTY) if key.startswith("gan.") else (LEAST, ENOUGH)
             defaults[key] = max(min(value, least), round(value * min(1.0, n / enough)))
         defaults["gan.even"] = 1.0  # each cluster is sampled on its own, so none may be learned less than others
+        defaults["gan.tones"] = True  # whoever learns from real and generated images tells them apart by these
         if len(shape) == 1:  # on vectors h is sure of itself far from the data, and would hold the generator there
             defaults |= {"gan.inversion": 0.02, "gan.lr": 2e-3, "gan.critic_lr": 2e-3}
         base = build(defaults)

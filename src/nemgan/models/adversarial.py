@@ -26,7 +26,7 @@ from nemgan.losses.adversarial import Adversarial, critic_loss, generator_loss, 
 from nemgan.models import catalog
 from nemgan.models.base import LossResult, Model, Optimiser, Phase, Stage, at_rest
 from nemgan.models.centres import FIT, Centres
-from nemgan.networks import Critic, Encoder, Generator, channels_last, memoryless
+from nemgan.networks import STATISTICS, Critic, Encoder, Generator, channels_last, fresh_statistics, memoryless
 from nemgan.seeding import isolated
 from nemgan.settings import ModelSettings
 
@@ -149,8 +149,7 @@ class Rival(Model):
         if len(pool.labelled):
             raise catalog.without_labels(self.name)
         self.fit_scale(pool.x)
-        end = partial(self.fit_centres, pool) if self.centres is not None else None
-        return [Stage("generate", self.gan.steps, tuple(self.phases(pool)), end=end)]
+        return [Stage("generate", self.gan.steps, tuple(self.phases(pool)), end=partial(self.finish, pool))]
 
     def phases(self, pool: Pool) -> list[Phase]:
         """Critic, then generator."""
@@ -218,6 +217,14 @@ class Rival(Model):
     def generator_terms(self, fake: Tensor, z: Tensor, mode: Tensor) -> Terms:
         """What the generator's phase minimises beside the adversarial loss, weighted."""
         return {}
+
+    def finish(self, pool: Pool, rng: torch.Generator) -> Mapping[str, object]:
+        """The stage's end: batch statistics of the generator's average, and K-means where that assigns clusters."""
+        if self.generates:
+            with fresh_statistics(self.generator_ema):
+                for _ in range(STATISTICS):
+                    self.generate(self.generator_ema, *self.latent.sample(self.gan.batch, rng))
+        return self.fit_centres(pool, rng) if self.centres is not None else {}
 
     def fit_centres(self, pool: Pool, rng: torch.Generator) -> Mapping[str, object]:
         """K-means on the features of the pool (at most 10,000 samples drawn from it), numbered as the modes."""

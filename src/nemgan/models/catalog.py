@@ -134,7 +134,6 @@ def _reference(shape: tuple[int, ...], n_clusters: int) -> Defaults:
         "gan.reconstruction": 10.0,
         "gan.train_inverter": True,
         "gan.ema": 0.0,
-        "gan.tones": False,
         "train.checkpoint_every": 1000,
         "train.sample_every": 2000,
         "train.evaluate_every": 2000,

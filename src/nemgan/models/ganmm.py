@@ -69,7 +69,7 @@ class GANMM(Rival):
         split = min(given(self.rival.pretrain), self.gan.steps)
         return [
             Stage("split", split, stage.phases, begin=partial(self.fit_split, pool)),
-            Stage("generate", self.gan.steps - split, (count, classifier, *stage.phases)),
+            Stage("generate", self.gan.steps - split, (count, classifier, *stage.phases), end=stage.end),
         ]
 
     def fit_split(self, pool: Pool, rng: torch.Generator) -> None:

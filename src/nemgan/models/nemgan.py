@@ -33,7 +33,16 @@ from nemgan.models.base import Conditions, LossResult, Model, Optimiser, Phase, 
 from nemgan.models.connected import Connection
 from nemgan.models.contrast import Contrast
 from nemgan.models.shown import Shown
-from nemgan.networks import Critic, Generator, Inverter, Projector, channels_last, trunk
+from nemgan.networks import (
+    STATISTICS,
+    Critic,
+    Generator,
+    Inverter,
+    Projector,
+    channels_last,
+    fresh_statistics,
+    trunk,
+)
 from nemgan.prior import Prior, multinoulli
 from nemgan.seeding import isolated
 from nemgan.settings import ModelSettings
@@ -220,8 +229,15 @@ class Adversary:
                     "give the masses, or some labels"
                 )
             phases.append(Phase("prior", ("prior",), self.prior_loss, Optimiser(1e-2)))
-        tones = self.fit_tones if gan.steps and gan.tones and len(self.model.shape) == 3 else None
-        return Stage("generate", gan.steps, tuple(phases), end=tones)
+        return Stage("generate", gan.steps, tuple(phases), end=self.finish if gan.steps else None)
+
+    def finish(self, rng: torch.Generator) -> Mapping[str, object]:
+        """The stage's end: batch statistics of the generator's average, by clusters as in training, and its tones."""
+        average = self.model.generator_ema
+        with fresh_statistics(average):
+            for _ in range(STATISTICS):
+                average(self.points(rng)[0])
+        return self.fit_tones(rng) if self.gan.tones and len(self.model.shape) == 3 else {}
 
     def fit_tones(self, rng: torch.Generator) -> Mapping[str, object]:
         """Curves that make the tones of generated images as frequent as those of the data."""
@@ -276,15 +292,18 @@ class Adversary:
         self.model.inverter.eval()
         return self.model.inverter.logits(x)
 
+    def points(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """A batch of latent points and their modes, clusters as even as the settings ask."""
+        latent = self.model.latent
+        if not (self.gan.even and self.model.joint and self.frozen):
+            return latent.sample(self.gan.batch, rng)
+        chances = self.evened(self.model.prior.masses())
+        mode = torch.multinomial(chances, self.gan.batch, replacement=True, generator=rng)
+        return latent.at(F.one_hot(mode, self.model.n_modes).to(chances.dtype), rng), mode
+
     def fake(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
         """A batch of generated samples, their latent points and modes."""
-        latent = self.model.latent
-        if self.gan.even and self.model.joint and self.frozen:
-            chances = self.evened(self.model.prior.masses())
-            mode = torch.multinomial(chances, self.gan.batch, replacement=True, generator=rng)
-            z = latent.at(F.one_hot(mode, self.model.n_modes).to(chances.dtype), rng)
-        else:
-            z, mode = latent.sample(self.gan.batch, rng)
+        z, mode = self.points(rng)
         return self.model.generator(z), z, mode
 
     def evened(self, shares: Tensor) -> Tensor:
