@@ -280,6 +280,17 @@ def test_the_paper_s_own_model_trains_with_every_loss(loss, shape):
     assert model.masses().numpy() == pytest.approx([0.7, 0.3], abs=1e-4)
 
 
+def test_labels_that_h_is_quite_wrong_about_still_teach_it():
+    data, _ = blobs(labelled=30)
+    model = make({"gan.steps": 0, "connect.micro_modes": 6})
+    model.stages(pool := Pool.of(data))
+    with torch.no_grad():
+        model.inverter.mode.bias.copy_(torch.where(model.groups == 0, 60.0, -60.0))
+    loss = Connection(model, pool).supervised_loss(torch_generator(0, "labels"))
+    loss.backward()
+    assert model.inverter.mode.bias.grad.abs().sum() > 0.1  # it was 0: a probability of 1e-52 was held to be 1e-8
+
+
 def test_eq_5_fits_the_prior_from_few_labels():
     data, _ = blobs(labelled=60)
     model = make(GAN | {"gan.steps": 250, "gan.batch": 16})

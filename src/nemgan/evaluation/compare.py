@@ -1,7 +1,8 @@
 """Generated samples against real ones through one extractor: every distance of a record, with its counts.
 
 The real side is the test split. ``fd_real`` is the distance between as many real training samples and the same test
-samples: what a generator that draws from the data itself would get, so the floor below which no figure means anything.
+samples: what a generator that draws from the training data would get, one draw of it. A judge that was trained on these
+samples tells them apart a little from the test split's, so that a good generator can come out nearer.
 """
 
 from __future__ import annotations

@@ -233,7 +233,7 @@ class Connection:
         pool = self.pool
         pick = torch.randint(len(pool.labelled), (64,), generator=rng, device=pool.device)
         x = self.augment(self.model.encode(pool.x[pool.labelled[pick]]), rng)
-        return F.nll_loss(self.model.posterior(x).clamp_min(1e-8).log(), pool.labels[pick])
+        return F.cross_entropy(self.model.merged_logits(self.model.inverter.logits(x)), pool.labels[pick])
 
     def over_pool(self, function: Callable[[Tensor], Tensor], pool: Pool | None = None) -> Tensor:
         """``function`` of every sample of ``pool`` (by default its own), unchanged, with h at rest, ``(N, …)``."""

@@ -169,7 +169,8 @@ RIVALS = [
         "clustergan",
         ("coded", "ClusterGAN"),
         "One-hot and Gaussian noise, both read back by an encoder",
-        "Mukherjee et al. 2019, ClusterGAN: Latent Space Clustering in Generative Adversarial Networks",
+        "Mukherjee et al. 2019, ClusterGAN: Latent Space Clustering in Generative Adversarial Networks "
+        "(published: its constants for MNIST)",
         "C1 C2",
         f"{_LOSS} gan.inversion gan.reconstruction rival.sigma network.inverter_width",
         shared={"rival.sigma": 0.1, "gan.inversion": 10.0, "gan.reconstruction": 10.0},

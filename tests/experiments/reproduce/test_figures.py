@@ -129,7 +129,7 @@ def test_learned_masses_stand_beside_labels_counted(tmp_path: Path) -> None:
     (table,) = paper_tables.prior_tables(Store(tmp_path), "quick", None)
     row = {each[0]: dict(zip(table.header, each, strict=True)) for each in table.rows}["cifar-2-70"]
     assert row["ours, 1 % labels"] == ".715 .285" and row["L1 (1 %)"] == ".030 ± .014"
-    assert row["nearer than counting"] == "yes" and row["L1"] == ".042" and row["ours, no labels"] == "–"
+    assert row["nearer than counting"] == "2 of 2 seeds" and row["L1"] == ".042" and row["ours, no labels"] == "–"
     missing = {"model": "nemgan", "data": "celeba-black-hair", "seed": 0, "settings": list(paper_tables.LABELLED)}
     append(tmp_path / "quality.jsonl", {**missing, "failed": "no data"})
     (table,) = paper_tables.prior_tables(Store(tmp_path), "quick", None)

@@ -167,6 +167,12 @@ def test_the_ablation_trains_a_generator_only_where_that_is_compared(tmp_path: P
     table = next(each for each in ablation.tables(Store(tmp_path), "quick", None) if "mnist-5" in each.title)
     assert rows(table)["no augmentation"]["change of ACC"] == "-.080"
     assert rows(table)["no balance of the micro-modes"]["change of ACC"] == "", "it may be that of the code"
+    store_one(tmp_path, "quality", Cell("nemgan", "mnist-5", 0, ("gan.steps=0", "prior=matched")), acc=0.7, code="b")
+    table = next(each for each in ablation.tables(Store(tmp_path), "quick", None) if "mnist-5" in each.title)
+    shown = rows(table)
+    assert shown["all of it"]["ACC"] == ".700" and shown["no augmentation"]["all of it, same code"] == ".980"
+    assert shown["no augmentation"]["change of ACC"] == "-.080"
+    assert shown["no balance of the micro-modes"]["change of ACC"] == "+.100"
 
 
 def test_records_of_several_versions_of_the_code_are_noticed(stored: Path) -> None:

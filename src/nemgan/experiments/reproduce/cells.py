@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -84,6 +84,15 @@ def read(path: Path) -> dict[Cell, Record]:
         ConfigError: the file cannot be read.
     """
     found: dict[Cell, Record] = {}
+    for cell, record in history(path):
+        if not (failed(record) and cell in found and not failed(found[cell])):
+            found.pop(cell, None)
+            found[cell] = record
+    return found
+
+
+def history(path: Path) -> Iterator[tuple[Cell, Record]]:
+    """Every record in the file with its cell, also those that a later one has replaced. Raises as ``read`` does."""
     try:
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     except (OSError, UnicodeDecodeError) as error:
@@ -94,10 +103,7 @@ def read(path: Path) -> dict[Cell, Record]:
             cell = cell_of(record)
         except (ValueError, TypeError, KeyError, AttributeError):
             continue
-        if not (failed(record) and cell in found and not failed(found[cell])):
-            found.pop(cell, None)
-            found[cell] = record
-    return found
+        yield cell, record
 
 
 def append(path: Path, record: Record) -> None:

@@ -16,7 +16,9 @@ Written by `nemgan reproduce --write docs/reproduction.md` from the records in `
 `nemgan reproduce NAME` runs what is missing of one table or figure and shows it, `--show` only shows it.
 
 Means ± standard deviation over seeds. "Paper" is what Mishra, Jayendran and Prathosh (2020) print; a row of theirs that
-no labelling can have is marked. A dash is a run that was not made; failed runs are counted as failed.
+no labelling can have is marked. A dash is a run that was not made; failed runs are counted as failed. No label chooses
+a run, a restart or a checkpoint of ours; its default settings were chosen with labels of training samples of other
+seeds, on these data sets (docs/notebook.md).
 """
 
 

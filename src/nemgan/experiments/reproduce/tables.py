@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nemgan.evaluation.result import GENERATED
-from nemgan.experiments.reproduce.cells import CLUSTERS_ONLY, Cell, Record, failed, read
+from nemgan.experiments.reproduce.cells import CLUSTERS_ONLY, Cell, Record, failed, history, read
 
 SCORES = ("acc", "nmi", "ari")
 NOTHING = "–"
@@ -120,6 +120,15 @@ class Store:
         order = {cell: place for place, cell in enumerate(self.records("quality"))}
         parts = [(cell, cell.clusters_only()) for cell in cells]
         return self.group([max(pair, key=lambda cell: order.get(cell, -1)) for pair in parts])
+
+    def made_by(self, code: str, cells: Iterable[Cell]) -> Group:
+        """The records that one version of the code made of cells or of the same without the generator's stage."""
+        parts = {each: cell for cell in cells for each in (cell, cell.clusters_only())}
+        found = {}
+        for cell, record in history(self.path("quality")):
+            if cell in parts and record.get("code") == code and not failed(record):
+                found[parts[cell]] = record
+        return Group(len(set(parts.values())), tuple(found.values()))
 
     def group(self, cells: Iterable[Cell]) -> Group:
         """The records of ``cells``."""
