@@ -67,6 +67,17 @@ def white_of_tones(x: Samples) -> float | None:
     return top if top > (OVERSHOOT if x.dtype.kind == "f" else 0) else None
 
 
+def above_white(n: int, top: float, white: float, what: str) -> tuple[str, ...]:
+    """A remark on ``n`` pixels of few tones, the largest of them ``top``, above ``white`` as it was before, if any.
+
+    Raises:
+        DataError: ``top`` is above twice white, so that they must be on another scale; it starts with ``what``.
+    """
+    if top > 2 * white:
+        raise DataError(f"{what}: pixels go up to {top:g}, but white was {white:g} before: rescale them to that")
+    return (f"{n} pixels up to {top:g} are above white {white:g}, as it was before: they are white",) if n else ()
+
+
 def n_pages(path: Path) -> int:
     """How many pictures the file holds, of which only the first is read."""
     with suppress(DataError), _opened(path) as image:
@@ -102,14 +113,17 @@ def to_uint8(x: Samples, what: str, white: float | None = None) -> Array:
     """Pixels of any number type as uint8, converted block by block.
 
     Integers are taken as 0 … 255, booleans as black and white. Floats are taken as [0, 1] if none is above 1 (resizing
-    may overshoot by a hundredth), else as 0 … 255. Where ``white`` is given and no pixel exceeds it, numbers are parts
-    of it.
+    may overshoot by a hundredth), else as 0 … 255. Where ``white`` of few tones is given and
+    no pixel exceeds ``DARK``, numbers are parts of it, and those above it are white.
 
     Raises:
-        DataError: NaN or infinite values, values outside those ranges, not numbers; it starts with ``what``.
+        DataError: NaN or infinite values, values outside those ranges or above twice ``white``, not numbers; it starts
+            with ``what``.
     """
-    if white is not None and x.dtype.kind in "uif" and all(part.max(initial=0) <= white for part in blocks(x)):
+    top = max((float(part.max(initial=0)) for part in blocks(x)), default=0.0) if white and x.dtype.kind in "uif" else 0
+    if white is not None and x.dtype.kind in "uif" and top <= DARK:
         _refuse_strange(x, what)
+        above_white(0, top, white, what)
         return np.concatenate([np.rint((part / white).clip(0, 1) * 255).astype(np.uint8) for part in blocks(x)])
     if x.dtype == np.uint8:
         return np.asarray(x)
