@@ -36,20 +36,38 @@ def is_deep(mode: str) -> bool:
     return mode.startswith(("I", "F"))
 
 
-def white_of(paths: Iterable[Path]) -> float:
+def white_of(paths: Iterable[Path]) -> tuple[float, float, bool]:
     """White of the deep pictures ``paths``, one for all: of as many bits as a camera may have and none exceeds, or 1.
 
     Files that cannot be read are left out.
+
+    Returns:
+        White, the largest pixel, and whether all hold floats.
     """
-    top, fractions = 0.0, True
+    top, floats = 0.0, True
     for path in paths:
         with suppress(DataError), _opened(path) as image:
             pixels = np.asarray(image)
             if np.isfinite(pixels).all():
-                top, fractions = max(top, float(pixels.max())), fractions and image.mode == "F"
-    if fractions and top <= OVERSHOOT:
-        return 1.0
-    return next((white for bits in (8, 10, 12, 14, 16) if top <= (white := 2.0**bits - 1)), top)
+                top, floats = max(top, float(pixels.max())), floats and image.mode == "F"
+    if floats and top <= OVERSHOOT:
+        return 1.0, top, floats
+    return next((white for bits in (8, 10, 12, 14, 16) if top <= (white := 2.0**bits - 1)), top), top, floats
+
+
+def brightest(path: Path, channels: int, white: float) -> tuple[float, int]:
+    """The largest pixel of the picture at ``path`` before it is resized, and how many exceed ``white``.
+
+    Raises:
+        DataError: as ``read_picture``.
+    """
+    with _opened(path) as image:
+        if is_deep(image.mode):
+            pixels = np.asarray(image)
+        else:
+            pixels = np.array(_eight_bits(image, 255).convert("RGB" if channels == 3 else "L"))
+        pixels = pixels.max(2) if pixels.ndim == 3 else pixels
+        return float(pixels.max()), int((pixels > white).sum())
 
 
 def white_of_tones(x: Samples) -> float | None:
@@ -85,7 +103,9 @@ def n_pages(path: Path) -> int:
     return 1
 
 
-def read_picture(path: Path, size: tuple[int, int], channels: int = 3, white: float | None = None) -> Array:
+def read_picture(
+    path: Path, size: tuple[int, int], channels: int = 3, white: float | None = None, tones: float | None = None
+) -> Array:
     """The picture at ``path`` cropped about its centre and resized to ``size``, ``(channels, *size)`` uint8.
 
     Any mode is converted: palettes, CMYK and 16 bits to 8-bit RGB or grey, transparency onto white.
@@ -94,15 +114,18 @@ def read_picture(path: Path, size: tuple[int, int], channels: int = 3, white: fl
         size: height and width.
         channels: 3 for RGB, 1 for grey.
         white: of more than 8 bits a pixel (``is_deep``); by default what is told by this file alone (``white_of``).
+        tones: white of pictures of few tones, whatever their bits.
 
     Raises:
         DataError: a file that is no picture, truncated, or larger than ``MAX_PIXELS``.
     """
     with _opened(path) as image:
         image.draft(None, (2 * max(size), 2 * max(size)))  # lets JPEG decode at a fraction of its size
-        if is_deep(image.mode) and white is None:
-            white = white_of([path])
-        picture = _eight_bits(ImageOps.exif_transpose(image), white or 255).convert("RGB" if channels == 3 else "L")
+        deep = is_deep(image.mode)
+        white = tones or white or (white_of([path])[0] if deep else 255)
+        picture = _eight_bits(ImageOps.exif_transpose(image), white).convert("RGB" if channels == 3 else "L")
+        if tones and not deep:
+            picture = picture.point([min(255, round(value * 255 / tones)) for value in range(256)] * channels)
         if picture.size != size[::-1]:
             picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
         pixels = np.array(picture)
