@@ -337,9 +337,15 @@ def test_no_generator_and_its_steps_contradict_each_other() -> None:
 
 
 def test_missing_labels_in_a_list_are_no_class() -> None:
-    for words in (["a", np.nan, "b", None, "-1"], np.array([b"a", b"-1", b"b", b"-1", b"-1"])):
+    for words in (
+        ["a", np.nan, "b", None, "-1"],
+        ["a", "nan", "b", "", "-1"],
+        np.array(["a", np.nan, "b", "", "-1"]),
+        np.array([b"a", b"-1", b"b", b"-1", b"-1"]),
+    ):
         codes, classes = encode(words, 5)
         assert codes.tolist() == [0, -1, 1, -1, -1] and classes.tolist() == ["a", "b"]
+    assert encode(np.array(["NA", "null", "a"]), 3)[0].tolist() == [0, 2, 1], "of words only these say so"
 
 
 def test_images_after_a_table_have_no_names_of_columns() -> None:
