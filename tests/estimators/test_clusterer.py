@@ -336,6 +336,17 @@ def test_no_generator_and_its_steps_contradict_each_other() -> None:
         NEMGANClusterer(2, generate=False, settings={"gan.steps": 3}).fit(blobs((30, 30))[0])
 
 
+def test_columns_of_pixels_keep_their_names_and_order() -> None:
+    pandas = pytest.importorskip("pandas")
+    x, _ = stripes()
+    table = pandas.DataFrame(x.reshape(len(x), -1)).rename(columns="p{}".format)
+    model = NEMGANClusterer(2, generate=False, max_steps=3, image_shape=(10, 8)).fit(table)
+    assert (model.predict(table) == model.predict(x)).all()
+    for other in (table[table.columns[::-1]], table.rename(columns=str.upper)):
+        with pytest.raises(ValueError, match="feature names"):
+            model.predict(other)
+
+
 def test_missing_labels_in_a_list_are_no_class() -> None:
     for words in (
         ["a", np.nan, "b", None, "-1"],
