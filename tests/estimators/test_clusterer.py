@@ -337,6 +337,15 @@ def test_no_generator_and_its_steps_contradict_each_other() -> None:
         NEMGANClusterer(2, generate=False, settings={"gan.steps": 3}).fit(blobs((30, 30))[0])
 
 
+def test_columns_of_dates_are_named() -> None:
+    pandas = pytest.importorskip("pandas")
+    days = pandas.date_range("2020-01-01", periods=4)
+    table = pandas.DataFrame({"d": days, "e": days - days[0], "f": days.tz_localize("UTC"), "x": np.arange(4.0)})
+    for columns, named in ((["d", "e", "f", "x"], "d, e, f"), (["d"], "d")):
+        with pytest.raises(NemganError, match=f"columns {named} hold dates: turn them into numbers"):
+            NEMGANClusterer(2).fit(table[columns])
+
+
 def test_columns_of_pixels_keep_their_names_and_order() -> None:
     pandas = pytest.importorskip("pandas")
     x, _ = stripes()

@@ -230,8 +230,12 @@ def naming_words(X: Any) -> Iterator[None]:
     """An error about the numbers of a data frame that has columns of words becomes one that names these.
 
     Raises:
-        DataError: in its place.
+        DataError: in its place, or where columns hold dates.
     """
+    found = zip(getattr(X, "columns", ()), getattr(X, "dtypes", ()), strict=False)
+    dates = [str(name) for name, kind in found if getattr(kind, "kind", "O") in ("m", "M")]
+    if dates:
+        raise DataError(f"columns {', '.join(dates)} hold dates: turn them into numbers")
     try:
         yield
     except (TypeError, ValueError) as error:
