@@ -251,6 +251,13 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "unknown setting": ({"settings": {"gan.stpes": 3}}, np.eye(4), None, "did you mean 'gan.steps'"),
     "masses nobody asks": ({"settings": {"conditions.C3": False}}, np.eye(4), None, "use priors='uniform' with it"),
     "no section": ({"settings": {"steps": 3}}, np.eye(4), None, "did you mean 'gan.steps'.*connect.steps"),
+    "settings that are none": (
+        {"settings": "gan.steps=4"},
+        np.eye(4),
+        None,
+        r"settings='gan.steps=4'.*{'gan.steps': 4}",
+    ),
+    "settings in a list": ({"settings": ["gan.steps"]}, np.eye(4), None, r"as in {'gan.steps': 4}"),
     "setting of a run": ({"settings": {"seed": 3}}, np.eye(4), None, "'seed': give dotted keys of the model"),
     "unknown device": ({"device": "tpu"}, np.eye(4), None, "device"),
     "image_shape": ({"image_shape": (3, 3)}, np.eye(4), None, "9 pixels"),
