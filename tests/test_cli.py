@@ -8,6 +8,8 @@ import json
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -68,6 +70,18 @@ def test_help_names_every_verb() -> None:
 
 def test_version() -> None:
     assert call("--version").stdout.strip() == f"nemgan {__version__}"
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_output_that_is_not_utf8_is_no_traceback(encoding: str) -> None:
+    def nemgan(*words: str) -> subprocess.CompletedProcess[bytes]:
+        env = os.environ | {"PYTHONIOENCODING": encoding}
+        return subprocess.run([sys.executable, "-m", "nemgan", *words], capture_output=True, env=env)
+
+    shown = nemgan("sample", "--help")
+    assert shown.returncode == 0 and "0 … 255" in " ".join(shown.stdout.decode().split())
+    refused = nemgan("predict", "no-run", "data ν")
+    assert refused.returncode == 2 and b"Traceback" not in refused.stderr
 
 
 def test_data_lists_every_set_with_its_masses() -> None:

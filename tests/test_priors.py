@@ -135,6 +135,8 @@ def test_refuses() -> None:
         ({"n_clusters": 2, "restarts": 1.5}, "restarts=1.5"),
         ({"n_clusters": "a"}, "n_clusters='a'"),
         ({"n_clusters": 2, "level": 1.0}, "level=1"),
+        ({"n_clusters": 2, "level": "95%"}, "level='95%': give"),
+        ({"n_clusters": 2, "settings": [4]}, "gan.steps"),
         ({"n_clusters": 2, "random_state": "seed"}, "random_state='seed'"),
         ({"n_clusters": 2, "y": hidden(np.arange(40) % 3, 2)}, "less than the 3 labelled classes"),
         ({"n_clusters": 2, "unlabelled": np.zeros((9, 3))}, r"unlabelled has 9 samples of shape \(3,\)"),

@@ -190,8 +190,8 @@ def _check(X: Any, other: Any, n_clusters: Any, restarts: Any, level: float, n_b
     for name, (value, least) in whole.items():
         if not isinstance(value, numbers.Integral) or value < least:
             raise ConfigError(f"{name}={value!r}: give a whole number of {least} or more")
-    if not 0.5 <= level < 1:
-        raise ConfigError(f"level={level:g}: give .5 or more, and less than 1")
+    if not isinstance(level, numbers.Real) or not 0.5 <= level < 1:
+        raise ConfigError(f"level={level!r}: give .5 or more, and less than 1")
     if other is None:
         return
     shapes = [np.shape(each)[1:] for each in (X, other)]

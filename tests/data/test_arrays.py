@@ -96,6 +96,20 @@ def test_the_largest_of_few_tones_is_white(tmp_path, kind):
     assert files.find(tmp_path / "light.npy", (1, 8, 8), white=16).x.max() == 200
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_a_pixel_above_white_is_white_and_far_above_it_the_scale_is_another(tmp_path, kind):
+    """One brighter pixel made a whole array 36 times darker."""
+    x = np.full((4, 8, 8), 3.5525, kind)
+    x[0, 0, 0] = 7.14
+    np.save(tmp_path / "x.npy", x)
+    found = files.find(tmp_path / "x.npy", (1, 8, 8), white=7.105)
+    assert found.x.max() == 255 and found.x.min() == 128
+    assert found.notes == ("1 pixels up to 7.14 are above white 7.105, as it was before: they are white",)
+    assert files.find(tmp_path / "x.npy", (1, 8, 8), white=8).notes == ()
+    with pytest.raises(DataError, match=r"x\.npy: pixels go up to 7\.14, but white was 3 before: rescale them"):
+        files.find(tmp_path / "x.npy", (1, 8, 8), white=3)
+
+
 def test_masks_of_ones_are_white_and_blank_images_are_read(tmp_path):
     mask = np.eye(8, dtype=np.uint8)[None].repeat(6, 0)
     np.save(tmp_path / "x.npy", mask)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nemgan.data import catalog, files
+from nemgan.data.arrays import classes
 from nemgan.data.labels import codes, in_order, read_labels
 from nemgan.errors import DataError
 
@@ -55,6 +56,19 @@ def test_minus_one_is_no_label(tmp_path: Path) -> None:
     path = tmp_path / "few.csv"
     path.write_text("id,label\na,1\nb,-1\nc,0\n")
     assert read_labels(path, ["a", "b", "c", "d"]) == ["1", None, "0", None]
+
+
+@pytest.mark.parametrize("word", ["nan", "NaN", "NA", "<NA>", "null", "?", "-1", "-1.0"])
+def test_words_that_say_there_is_no_label(tmp_path: Path, word: str) -> None:
+    (tmp_path / "few.csv").write_text(f"id,label\na,one\nb,{word}\nc,None\n")
+    assert read_labels(tmp_path / "few.csv", ["a", "b", "c"]) == ["one", None, "None"]
+    rows = "".join(f"{i},{i % 7},{label}\n" for i, label in enumerate(["one", word, "two"] * 10))
+    (tmp_path / "t.csv").write_text("a,b,kind\n" + rows)
+    splits = files.load(tmp_path / "t.csv", how=files.Reading(label_column="kind"))
+    assert splits.train.class_names == ("one", "two") and (splits.train.y == -1).any()
+    y = np.array(["one", word, "two", ""])
+    known, names = classes(y, 4, tmp_path / "x.npz")
+    assert known.tolist() == [0, -1, 1, -1] and names == ("one", "two")
 
 
 def test_a_name_of_several_samples(tmp_path: Path) -> None:

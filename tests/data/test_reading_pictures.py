@@ -129,6 +129,69 @@ def test_pictures_of_more_than_eight_bits_have_one_white(tmp_path):
                 files.find(folder, found.x.shape[1:], white=255)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+def test_masks_are_white_whatever_their_bits_and_size(tmp_path, kind):
+    for name, value in (
+        ("masks/a", 1),
+        ("masks/b", 1),
+        ("light/a", 200),
+        ("black/a", 0),
+        ("twos/a", 2),
+        ("tones/a", 9),
+    ):
+        pixels = np.zeros((60, 60), kind)
+        pixels[4:40, 4:40] = value
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(pixels).save((tmp_path / name).with_suffix(".png"))
+    found = files.find(tmp_path / "masks")
+    assert found.white == 1 and found.x.max() == 255 and found.x.min() == 0
+    assert "white is taken to be 1, the pictures' largest pixel" in found.notes
+    shape = found.x.shape[1:]
+    assert (files.find(tmp_path / "masks/a.png", shape, white=1).x == found.x[0]).all()
+    assert files.find(tmp_path / "masks", shape, white=2).x.max() == 128, "as the others, not by its own largest"
+    twos = files.find(tmp_path / "twos", shape, white=1)
+    assert twos.x.max() == 255 and any(note.startswith("1296 pixels up to 2 are above white 1") for note in twos.notes)
+    with pytest.raises(DataError, match=r"pixels go up to 9, but white was 1 before: rescale"):
+        files.find(tmp_path / "tones", shape, white=1)
+    assert files.find(tmp_path / "light", shape, white=1).x.max() == 200
+    for white in (None, 1, 2, 4095):
+        assert files.find(tmp_path / "black", shape if white else None, white=white).x.max() == 0
+    if kind == np.uint16:
+        assert files.find(tmp_path / "tones", shape, white=4095).x.max() <= 1
+    else:
+        assert files.find(tmp_path / "masks", shape).x.max() == 1, "of a run on 0 … 255"
+
+
+def test_one_bright_point_shows_that_pictures_are_no_masks(tmp_path):
+    pixels = np.zeros((560, 560), np.uint8)
+    pixels[5, 5], pixels[200:400, 200:400] = 250, 3
+    save(tmp_path / "0.png", pixels)
+    found = files.find(tmp_path)
+    assert found.white is None and found.x.max() == 3, "by the largest pixel before resizing"
+
+
+def test_bright_pictures_are_decoded_once(tmp_path, monkeypatch):
+    from nemgan.data import folders
+
+    save(tmp_path / "0.png", grey(200))
+    save(tmp_path / "1.png", grey(1))
+    monkeypatch.setattr(folders, "brightest", None)
+    assert files.find(tmp_path).x.max() == 200
+
+
+def test_fractions_in_float_tiffs_keep_their_white(tmp_path):
+    for name, value in (("dim.tif", 0.5), ("bright.tif", 200), ("black.tif", 0)):
+        Image.fromarray(np.full((28, 28), value, np.float32)).save(tmp_path / name)
+    found = files.find(tmp_path / "dim.tif", (1, 28, 28), white=1)
+    assert found.white == 1 and (found.x == 128).all()
+    for white in (1, 2, 4095):
+        assert files.find(tmp_path / "black.tif", (1, 28, 28), white=white).x.max() == 0
+    with pytest.raises(DataError, match="have white 255, where it was 1 before"):
+        files.find(tmp_path / "bright.tif", (1, 28, 28), white=1)
+    with pytest.raises(DataError, match="have white 1, where it was 4095 before"):
+        files.find(tmp_path / "dim.tif", (1, 28, 28), white=4095)
+
+
 def test_pages_that_are_not_read_are_told(tmp_path):
     pages = [Image.fromarray(grey(value)) for value in (10, 20, 30)]
     pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])

@@ -251,6 +251,13 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "unknown setting": ({"settings": {"gan.stpes": 3}}, np.eye(4), None, "did you mean 'gan.steps'"),
     "masses nobody asks": ({"settings": {"conditions.C3": False}}, np.eye(4), None, "use priors='uniform' with it"),
     "no section": ({"settings": {"steps": 3}}, np.eye(4), None, "did you mean 'gan.steps'.*connect.steps"),
+    "settings that are none": (
+        {"settings": "gan.steps=4"},
+        np.eye(4),
+        None,
+        r"settings='gan.steps=4'.*{'gan.steps': 4}",
+    ),
+    "settings in a list": ({"settings": ["gan.steps"]}, np.eye(4), None, r"as in {'gan.steps': 4}"),
     "setting of a run": ({"settings": {"seed": 3}}, np.eye(4), None, "'seed': give dotted keys of the model"),
     "unknown device": ({"device": "tpu"}, np.eye(4), None, "device"),
     "image_shape": ({"image_shape": (3, 3)}, np.eye(4), None, "9 pixels"),
@@ -308,10 +315,11 @@ def test_images_on_another_scale_are_refused(fitted_on: str) -> None:
     with pytest.raises(NemganError, match="same scale"):
         found.predict(other)
     if fitted_on == "bytes":
-        with pytest.raises(NemganError, match="same scale"):
-            found.predict(load_digits().images)  # 0 … 16
-        with pytest.raises(NemganError, match="same scale"):
-            found.predict((x > 99).astype(float))  # a mask
+        for dim in (load_digits().images, (x > 99).astype(float)):  # 0 … 16, a mask: or dark frames among others
+            with pytest.warns(UserWarning, match="taken to be dark.*same scale"):
+                alone = found.predict_proba(dim)
+            among = found.predict_proba(np.concatenate([dim, x.astype(float)]))[: len(dim)]
+            np.testing.assert_allclose(alone, among, atol=1e-5)
         assert found._layout.to_model(x > 99).max() == 255
     found.predict(np.zeros_like(given))
 
@@ -336,10 +344,36 @@ def test_no_generator_and_its_steps_contradict_each_other() -> None:
         NEMGANClusterer(2, generate=False, settings={"gan.steps": 3}).fit(blobs((30, 30))[0])
 
 
+def test_columns_of_dates_are_named() -> None:
+    pandas = pytest.importorskip("pandas")
+    days = pandas.date_range("2020-01-01", periods=4)
+    table = pandas.DataFrame({"d": days, "e": days - days[0], "f": days.tz_localize("UTC"), "x": np.arange(4.0)})
+    for columns, named in ((["d", "e", "f", "x"], "d, e, f"), (["d"], "d")):
+        with pytest.raises(NemganError, match=f"columns {named} hold dates: turn them into numbers"):
+            NEMGANClusterer(2).fit(table[columns])
+
+
+def test_columns_of_pixels_keep_their_names_and_order() -> None:
+    pandas = pytest.importorskip("pandas")
+    x, _ = stripes()
+    table = pandas.DataFrame(x.reshape(len(x), -1)).rename(columns="p{}".format)
+    model = NEMGANClusterer(2, generate=False, max_steps=3, image_shape=(10, 8)).fit(table)
+    assert (model.predict(table) == model.predict(x)).all()
+    for other in (table[table.columns[::-1]], table.rename(columns=str.upper)):
+        with pytest.raises(ValueError, match="feature names"):
+            model.predict(other)
+
+
 def test_missing_labels_in_a_list_are_no_class() -> None:
-    for words in (["a", np.nan, "b", None, "-1"], np.array([b"a", b"-1", b"b", b"-1", b"-1"])):
+    for words in (
+        ["a", np.nan, "b", None, "-1"],
+        ["a", "nan", "b", "", "-1"],
+        np.array(["a", np.nan, "b", "", "-1"]),
+        np.array([b"a", b"-1", b"b", b"-1", b"-1"]),
+    ):
         codes, classes = encode(words, 5)
         assert codes.tolist() == [0, -1, 1, -1, -1] and classes.tolist() == ["a", "b"]
+    assert encode(np.array(["NA", "null", "a"]), 3)[0].tolist() == [0, 2, 1], "of words only these say so"
 
 
 def test_images_after_a_table_have_no_names_of_columns() -> None:

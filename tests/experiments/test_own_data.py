@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from nemgan.cli import app
 from nemgan.data import arrays, catalog, files, labels
 from nemgan.errors import ConfigError, DataError
 from nemgan.estimators.plan import settings_for
+from nemgan.experiments import export, outputs
 from nemgan.experiments import run as running
 from nemgan.experiments.config import of_priors
 from nemgan.experiments.export import export_run
@@ -266,6 +268,20 @@ def test_predict_skips_what_it_is_told_to(finished: Path, tmp_path: Path) -> Non
     assert refused.exit_code == 2 and "02.png is not a readable picture" in refused.stderr
     told = CliRunner().invoke(app, [*words, "--skip-bad"])
     assert [line.split(",")[0] for line in told.stdout.splitlines()] == ["id", "00.png", "01.png", "03.png"]
+
+
+def test_what_was_white_is_told_with_samples_and_exports(
+    finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    sample_run(finished, tmp_path / "bytes.npz", n=2)
+    assert "white" not in np.load(tmp_path / "bytes.npz") and not caplog.messages
+    assert "white" not in json.loads(export_run(finished, out=tmp_path / "bytes")[-1].read_text())
+    card = replace(model_card(finished), white=16.0)
+    for module in (outputs, export):
+        monkeypatch.setattr(module, "model_card", lambda _: card)
+    made = np.load(sample_run(finished, tmp_path / "tones.npz", n=2))
+    assert made["white"] == 16 and made["x"].dtype == np.uint8 and "multiply by 16 / 255" in caplog.text
+    assert json.loads(export_run(finished, out=tmp_path / "tones")[-1].read_text())["white"] == 16
 
 
 def test_a_run_on_images_that_stay_on_disk_is_the_run_in_memory(

@@ -112,7 +112,7 @@ def sample(
         Path,
         typer.Option(
             metavar="DIR|FILE.npz|FILE.png|FILE.csv",
-            help="PNGs, an array, one picture; of a table, rows.",
+            help="PNGs, an array, one picture (all uint8 0 … 255); of a table, rows.",
         ),
     ],
     mode: Annotated[

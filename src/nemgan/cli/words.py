@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,8 +37,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     Threads that wait for each other sleep rather than spin, unless the environment says otherwise: with another process
     on the machine, spinning makes every step several times slower (docs/notebook.md). Read when torch is loaded.
+
+    Files and pipes get UTF-8; what a terminal or standard error cannot show becomes a question mark.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            if stream is sys.stdout and not stream.isatty():
+                stream.reconfigure(encoding="utf-8")  # files and pipes, in which nothing may be lost
+            else:
+                stream.reconfigure(errors="replace")
     app(list(argv) if argv is not None else None, prog_name="nemgan")
 
 

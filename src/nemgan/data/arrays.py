@@ -13,6 +13,7 @@ import numpy as np
 from nemgan.data.dataset import UNLABELLED, Array
 from nemgan.data.ondisk import Rows, Samples, blocks
 from nemgan.data.pictures import to_uint8
+from nemgan.data.tables import no_label
 from nemgan.errors import DataError
 
 ON_DISK_FROM = 1 << 28
@@ -164,14 +165,20 @@ def _wanted(shape: tuple[int, ...] | None) -> str:
 
 
 def classes(labels: Array | None, n: int, path: Path) -> tuple[Array, tuple[str, ...]]:
-    """Labels numbered from 0 in the order of their values, and the values as names; integers below 0 are unlabelled."""
+    """Labels numbered from 0 in the order of their values, and the values as names; integers below 0 are unlabelled.
+
+    So are the words of ``tables.NO_LABEL``, as numpy writes NaN among words.
+    """
     if labels is None:
         return np.full(n, UNLABELLED), ()
     if labels.shape != (n,) or labels.dtype.kind not in "biuU":
         raise DataError(
             f"{path}: y has shape {labels.shape} of {labels.dtype} for {n} samples; give a whole number or word each"
         )
-    known = np.ones(n, bool) if labels.dtype.kind in "Ub" else labels >= 0
+    if labels.dtype.kind == "U":
+        known = np.array([not no_label(word) for word in labels.tolist()], bool)
+    else:
+        known = np.ones(n, bool) if labels.dtype.kind == "b" else labels >= 0
     y = np.full(n, UNLABELLED)
     values, y[known] = np.unique(labels[known], return_inverse=True)
     return y, tuple(str(v) for v in values)

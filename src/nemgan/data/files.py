@@ -14,8 +14,8 @@ from nemgan.data.arrays import as_samples, classes, read_arrays
 from nemgan.data.columns import Columns, Impute
 from nemgan.data.dataset import UNLABELLED, Array, Dataset, Splits
 from nemgan.data.folders import SIZES
-from nemgan.data.ondisk import Rows, Samples
-from nemgan.data.pictures import DARK, white_of_tones
+from nemgan.data.ondisk import Rows, Samples, blocks
+from nemgan.data.pictures import DARK, above_white, white_of_tones
 from nemgan.data.pictures import SUFFIXES as PICTURES
 from nemgan.data.subsets import apart
 from nemgan.data.tables import Table
@@ -181,13 +181,20 @@ def _load_array(path: Path) -> tuple[Found, Array, tuple[str, ...]]:
 
 
 def _of_array(raw: Array, path: Path, shape: tuple[int, ...] | None = None, white: float | None = None) -> Found:
-    """The samples of an array; images of few tones have the ``white`` of those that the ``shape`` is of."""
+    """The samples of an array; images of few tones have the ``white`` of those that the ``shape`` is of.
+
+    Only where a pixel exceeds ``DARK`` are they on the scale that their type tells.
+    """
     notes: tuple[str, ...] = ()
     if shape is not None:
         white = None if white is None or white > DARK else white
     elif (white := white_of_tones(Rows.of(raw) or raw) if raw.ndim > 2 else None) is not None:
         notes = (f"{path}: white is taken to be {white:g}, the images' largest pixel",)
     x = as_samples(raw, str(path), shape, white)
+    if shape is not None and white is not None and raw.dtype.kind in "uif":
+        parts = [(int((part > white).sum()), float(part.max())) for part in blocks(Rows.of(raw) or raw)]
+        n, top = sum(n for n, _ in parts), max(top for _, top in parts)
+        notes = above_white(n, top, white, str(path)) if top <= DARK else ()
     return Found(x, [str(i) for i in range(len(x))], notes, white=white)
 
 

@@ -10,7 +10,17 @@ from pathlib import Path
 import numpy as np
 
 from nemgan.data.dataset import UNLABELLED, Array
-from nemgan.data.pictures import SUFFIXES, is_deep, n_pages, picture_kind, read_picture, white_of
+from nemgan.data.pictures import (
+    DARK,
+    SUFFIXES,
+    above_white,
+    brightest,
+    is_deep,
+    n_pages,
+    picture_kind,
+    read_picture,
+    white_of,
+)
 from nemgan.errors import DataError
 
 SIZES = (8, 28, 32, 64)
@@ -61,14 +71,16 @@ def decode(
     """Pictures ``(N, C, H, W)`` uint8 of ``shape``, or else of the size in ``SIZES`` nearest to their median.
 
     Args:
-        white: of pictures of more than 8 bits a pixel, as it was for others; by default what these tell.
+        white: of pictures of more than 8 bits a pixel or of few tones, as it was for others; by default, and without a
+            ``shape``, what these tell: the largest pixel where none exceeds ``DARK``, as in masks.
 
     Returns:
-        The pictures, the files that they are from, white of those of more than 8 bits, if there are any, and remarks:
-        what was skipped, which sizes and modes were converted.
+        The pictures, the files that they are from, white of those of more than 8 bits or of few tones, if there are
+        any, and remarks: what was skipped, which sizes and modes were converted.
 
     Raises:
-        DataError: brighter pictures than ``white``; files that cannot be read, which are named and counted (left out if
+        DataError: brighter pictures than ``white`` (few tones: more than twice as bright); files that cannot be read,
+            which are named and counted (left out if
             ``skip_bad``, but for all).
     """
     bad: dict[Path, str] = {}
@@ -89,10 +101,8 @@ def decode(
     x = np.empty((len(kinds), channels, *size), np.uint8)
     kept: list[Path] = []
     deep = [file for file, (_, mode) in kinds.items() if is_deep(mode)]
-    own = white_of(deep) if deep else None
-    if own is not None and white is not None and (own > white or (own == 1) != (white == 1)):
-        raise DataError(f"pictures of more than 8 bits have white {own:g}, where it was {white:g} before: rescale them")
-    white = None if own is None else white or own
+    known, (own, top, floats) = white, white_of(deep) if deep else (255.0, 0.0, False)
+    white = _white_of_deep(own, top, floats, known) if deep else None
     for file in kinds:
         try:
             x[len(kept)] = read_picture(file, size, channels, white)
@@ -102,16 +112,51 @@ def decode(
     if bad and (not skip_bad or not kept):
         raise _unreadable(bad, len(files))
     x = x[: len(kept)]
+    tones: float | None = None
+    told: tuple[str, ...] = ()
+    if (shape is None if known is None else known <= DARK) and own > 1 and max(top, x.max()) <= DARK:
+        tones, told = _white_of_tones(kept, channels, known)
+        for i, file in enumerate(kept if tones else ()):
+            x[i] = read_picture(file, size, channels, tones=tones)
     if shape is None and (x[:, :1] == x[:, 1:]).all():
         x = np.ascontiguousarray(x[:, :1])
     notes = [f"{len(bad)} of {len(files)} pictures cannot be read and are skipped: {_some(bad)}"] if bad else []
-    if white is not None:
+    if tones is None and white is not None:
         n = sum(is_deep(kinds[file][1]) for file in kept)
         notes.append(f"white of the {n} pictures of more than 8 bits is taken to be {white:g}")
     stacks = sum(file.suffix.lower() in SEVERAL and n_pages(file) > 1 for file in kept)
     if stacks:
         notes.append(f"of {stacks} files of several pages the first page alone is read")
-    return x, kept, white, (*notes, *_converted([kinds[file] for file in kept], x.shape[1:]))
+    return x, kept, tones or white, (*notes, *told, *_converted([kinds[file] for file in kept], x.shape[1:]))
+
+
+def _white_of_deep(own: float, top: float, floats: bool, known: float | None) -> float:
+    """White of pictures of more than 8 bits that tell ``own``, by what it was for others.
+
+    Raises:
+        DataError: these are brighter, or fractions where the others were not, or the other way round.
+    """
+    if known is None or top == 0:  # black is so on any scale
+        return known or own
+    tones = known <= DARK and not (floats and known == 1)
+    if own > (255 if tones else known) or (own == 1) != (known == 1 and not tones):
+        raise DataError(f"pictures of more than 8 bits have white {own:g}, where it was {known:g} before: rescale them")
+    return own if tones else known
+
+
+def _white_of_tones(files: Sequence[Path], channels: int, known: float | None) -> tuple[float | None, tuple[str, ...]]:
+    """White of pictures of few tones (by default their largest pixel) and a remark; None of others and of black ones.
+
+    Raises:
+        DataError: a pixel above twice the ``known`` white.
+    """
+    found = [brightest(file, channels, known or DARK) for file in files]
+    top = max(top for top, _ in found)
+    if top > DARK or (known is None and top == 0):
+        return None, ()
+    if known is None:
+        return top, (f"white is taken to be {top:g}, the pictures' largest pixel",)
+    return known, above_white(sum(n for _, n in found), top, known, "the pictures")
 
 
 def folder_labels(folder: Path, files: Sequence[Path]) -> tuple[Array, tuple[str, ...]]:

@@ -13,14 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemgan.data.dataset import UNLABELLED
-from nemgan.data.tables import separator
+from nemgan.data.tables import no_label, separator
 from nemgan.errors import DataError
 
 _HEADINGS = frozenset(("id", "file", "filename", "file name", "name", "path", "image", "row", "sample", "index", ""))
 
 
 def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str | None]:
-    """Label of each sample named in ``ids``, None where ``path``, a CSV of ``id,label`` lines, has none or −1 for it.
+    """Label of each sample named in ``ids``, None where ``path``, a CSV of ``id,label`` lines, has none for it.
+
+    −1, ``nan``, ``NA`` and the like (``tables.NO_LABEL``) say that there is none.
 
     A first line that says ``id``, ``file``, ``row`` or the like, or ``heading`` (a table's column of ids), is a
     heading. Semicolons and tabs separate as well.
@@ -57,7 +59,7 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str |
             first = " (a heading starts with id, file, row or the name of id_column)"
         more = f" (nor do {len(strange) - 1} others)" if len(strange) > 1 else ""
         raise DataError(f"{path}: id {strange[0]!r} matches no sample{more}; ids look like {', '.join(ids[:3])}{first}")
-    lines = [line for line in lines if line[1] != str(UNLABELLED)]
+    lines = [line for line in lines if not no_label(line[1])]
     for name, label in lines:
         before = found[place[name]]
         if before not in (None, label):

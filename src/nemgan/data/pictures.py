@@ -36,20 +36,38 @@ def is_deep(mode: str) -> bool:
     return mode.startswith(("I", "F"))
 
 
-def white_of(paths: Iterable[Path]) -> float:
+def white_of(paths: Iterable[Path]) -> tuple[float, float, bool]:
     """White of the deep pictures ``paths``, one for all: of as many bits as a camera may have and none exceeds, or 1.
 
     Files that cannot be read are left out.
+
+    Returns:
+        White, the largest pixel, and whether all hold floats.
     """
-    top, fractions = 0.0, True
+    top, floats = 0.0, True
     for path in paths:
         with suppress(DataError), _opened(path) as image:
             pixels = np.asarray(image)
             if np.isfinite(pixels).all():
-                top, fractions = max(top, float(pixels.max())), fractions and image.mode == "F"
-    if fractions and top <= OVERSHOOT:
-        return 1.0
-    return next((white for bits in (8, 10, 12, 14, 16) if top <= (white := 2.0**bits - 1)), top)
+                top, floats = max(top, float(pixels.max())), floats and image.mode == "F"
+    if floats and top <= OVERSHOOT:
+        return 1.0, top, floats
+    return next((white for bits in (8, 10, 12, 14, 16) if top <= (white := 2.0**bits - 1)), top), top, floats
+
+
+def brightest(path: Path, channels: int, white: float) -> tuple[float, int]:
+    """The largest pixel of the picture at ``path`` before it is resized, and how many exceed ``white``.
+
+    Raises:
+        DataError: as ``read_picture``.
+    """
+    with _opened(path) as image:
+        if is_deep(image.mode):
+            pixels = np.asarray(image)
+        else:
+            pixels = np.array(_eight_bits(image, 255).convert("RGB" if channels == 3 else "L"))
+        pixels = pixels.max(2) if pixels.ndim == 3 else pixels
+        return float(pixels.max()), int((pixels > white).sum())
 
 
 def white_of_tones(x: Samples) -> float | None:
@@ -67,6 +85,17 @@ def white_of_tones(x: Samples) -> float | None:
     return top if top > (OVERSHOOT if x.dtype.kind == "f" else 0) else None
 
 
+def above_white(n: int, top: float, white: float, what: str) -> tuple[str, ...]:
+    """A remark on ``n`` pixels of few tones, the largest of them ``top``, above ``white`` as it was before, if any.
+
+    Raises:
+        DataError: ``top`` is above twice white, so that they must be on another scale; it starts with ``what``.
+    """
+    if top > 2 * white:
+        raise DataError(f"{what}: pixels go up to {top:g}, but white was {white:g} before: rescale them to that")
+    return (f"{n} pixels up to {top:g} are above white {white:g}, as it was before: they are white",) if n else ()
+
+
 def n_pages(path: Path) -> int:
     """How many pictures the file holds, of which only the first is read."""
     with suppress(DataError), _opened(path) as image:
@@ -74,7 +103,9 @@ def n_pages(path: Path) -> int:
     return 1
 
 
-def read_picture(path: Path, size: tuple[int, int], channels: int = 3, white: float | None = None) -> Array:
+def read_picture(
+    path: Path, size: tuple[int, int], channels: int = 3, white: float | None = None, tones: float | None = None
+) -> Array:
     """The picture at ``path`` cropped about its centre and resized to ``size``, ``(channels, *size)`` uint8.
 
     Any mode is converted: palettes, CMYK and 16 bits to 8-bit RGB or grey, transparency onto white.
@@ -83,15 +114,18 @@ def read_picture(path: Path, size: tuple[int, int], channels: int = 3, white: fl
         size: height and width.
         channels: 3 for RGB, 1 for grey.
         white: of more than 8 bits a pixel (``is_deep``); by default what is told by this file alone (``white_of``).
+        tones: white of pictures of few tones, whatever their bits.
 
     Raises:
         DataError: a file that is no picture, truncated, or larger than ``MAX_PIXELS``.
     """
     with _opened(path) as image:
         image.draft(None, (2 * max(size), 2 * max(size)))  # lets JPEG decode at a fraction of its size
-        if is_deep(image.mode) and white is None:
-            white = white_of([path])
-        picture = _eight_bits(ImageOps.exif_transpose(image), white or 255).convert("RGB" if channels == 3 else "L")
+        deep = is_deep(image.mode)
+        white = tones or white or (white_of([path])[0] if deep else 255)
+        picture = _eight_bits(ImageOps.exif_transpose(image), white).convert("RGB" if channels == 3 else "L")
+        if tones and not deep:
+            picture = picture.point([min(255, round(value * 255 / tones)) for value in range(256)] * channels)
         if picture.size != size[::-1]:
             picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
         pixels = np.array(picture)
@@ -102,14 +136,17 @@ def to_uint8(x: Samples, what: str, white: float | None = None) -> Array:
     """Pixels of any number type as uint8, converted block by block.
 
     Integers are taken as 0 … 255, booleans as black and white. Floats are taken as [0, 1] if none is above 1 (resizing
-    may overshoot by a hundredth), else as 0 … 255. Where ``white`` is given and no pixel exceeds it, numbers are parts
-    of it.
+    may overshoot by a hundredth), else as 0 … 255. Where ``white`` of few tones is given and
+    no pixel exceeds ``DARK``, numbers are parts of it, and those above it are white.
 
     Raises:
-        DataError: NaN or infinite values, values outside those ranges, not numbers; it starts with ``what``.
+        DataError: NaN or infinite values, values outside those ranges or above twice ``white``, not numbers; it starts
+            with ``what``.
     """
-    if white is not None and x.dtype.kind in "uif" and all(part.max(initial=0) <= white for part in blocks(x)):
+    top = max((float(part.max(initial=0)) for part in blocks(x)), default=0.0) if white and x.dtype.kind in "uif" else 0
+    if white is not None and x.dtype.kind in "uif" and top <= DARK:
         _refuse_strange(x, what)
+        above_white(0, top, white, what)
         return np.concatenate([np.rint((part / white).clip(0, 1) * 255).astype(np.uint8) for part in blocks(x)])
     if x.dtype == np.uint8:
         return np.asarray(x)

@@ -19,8 +19,8 @@ from nemgan.errors import DataError, MissingExtra
 Array = NDArray[Any]
 SUFFIXES = frozenset((".csv", ".tsv", ".parquet"))
 _MISSING = frozenset(("", "na", "n/a", "#n/a", "<na>", "nan", "null", "none", "?"))
-_NO_LABEL = _MISSING - {"none"}
-"""Among labels "none" is a class: no scratch, no dent."""
+NO_LABEL = _MISSING - {"none"} | {str(UNLABELLED), str(float(UNLABELLED))}
+"""What says that there is no label, in small letters. "none" is a class: no scratch, no dent."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +75,7 @@ def read_table(path: Path, label_column: str = "", id_column: str = "", *, stric
     ids = words(found.pop(id_column)) if id_column in found else None if unnamed is None else words(unnamed)
     labels = words(found.pop(label_column)) if label_column in found else None
     if labels is not None:
-        labels = np.array([None if word == str(UNLABELLED) else word for word in labels], object)
+        labels = np.array([None if word is None or no_label(word) else word for word in labels], object)
         if n_missing := sum(word is None for word in labels):
             notes += (f"{path}: {n_missing} of {len(labels)} rows have no label in {label_column!r} (or {UNLABELLED})",)
     n = len(labels if labels is not None else ids if ids is not None else next(iter(found.values())))
@@ -106,6 +106,11 @@ def numbers(values: Array) -> NDArray[np.float64] | None:
         return None
 
 
+def no_label(word: str) -> bool:
+    """Whether ``word``, in a place for a label, says that there is none."""
+    return word.strip().lower() in NO_LABEL
+
+
 def words(values: Array) -> Array:
     """``values`` as words (objects), None where missing."""
     if values.dtype == object:
@@ -134,7 +139,7 @@ def _text(path: Path, label_column: str, id_column: str) -> dict[str, Array]:
             if header and header[0] and _no_names(header):
                 raise DataError(f"{path} has no heading: write the names of the columns in the first line")
             _check_header(path, header)
-            special = {label_column: _NO_LABEL, id_column: frozenset[str](), "": frozenset[str]()}
+            special = {label_column: NO_LABEL, id_column: frozenset[str](), "": frozenset[str]()}
             rows = list(_rows(path, lines, [special.get(name, _MISSING) for name in header]))
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): make it readable") from None

@@ -255,6 +255,8 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         if n_dims > 2 or (not reset and self._layout.images):  # scikit-learn counts columns of tables only
             if reset and hasattr(self, "feature_names_in_"):  # of a table that was fitted before
                 del self.feature_names_in_
+            if n_dims == 2 and hasattr(self, "feature_names_in_"):  # flat images, of a table of pixels
+                validate_data(self, X, reset=False, skip_check_array=True)
             return np.asarray(check_array(X, allow_nd=True, order="C", ensure_min_samples=2 if reset else least))
         with naming_words(X):  # in one order of memory, since sums depend on it
             x = np.asarray(validate_data(self, X, reset=reset, order="C", ensure_min_samples=2 if reset else least))

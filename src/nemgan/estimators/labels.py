@@ -14,10 +14,13 @@ Array = NDArray[Any]
 Int = NDArray[np.int64]
 
 
+_NO_LABEL = ("", "nan", str(UNLABELLED))  # numpy writes NaN as "nan" among words
+
+
 def encode(y: Any, n: int) -> tuple[Int, Array]:
     """Class numbers ``(n,)``, −1 where unlabelled, and the classes in order of their value.
 
-    Numbers, strings and booleans are taken; −1, the string "-1", None, NaN and pandas' NA mean unlabelled.
+    Numbers, strings and booleans are taken; −1, the words "-1", "nan" and "", None, NaN and pandas' NA mean unlabelled.
 
     Raises:
         DataError: not one label a sample, infinite values, or numbers that are no whole classes.
@@ -37,7 +40,9 @@ def encode(y: Any, n: int) -> tuple[Int, Array]:
         y = np.asarray(y[~hidden].astype(str) if kinds == {True} else y[~hidden].tolist())
         known = ~hidden
     else:
-        known = np.ones(n, bool) if y.dtype.kind == "b" else y != ("-1" if y.dtype.kind in "US" else UNLABELLED)
+        known = (
+            np.ones(n, bool) if y.dtype.kind == "b" else ~np.isin(y, _NO_LABEL if y.dtype.kind == "U" else UNLABELLED)
+        )
         if y.dtype.kind == "f":
             known &= ~np.isnan(y)
         y = y[known]
@@ -54,4 +59,4 @@ def _is_missing(value: Any) -> bool:
     """Whether a label in an array of objects says that there is none."""
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
-    return bool(value == UNLABELLED or value == "-1" or value != value)
+    return value in _NO_LABEL if isinstance(value, str) else bool(value == UNLABELLED or value != value)

@@ -6,6 +6,7 @@ and words, so that it can be saved as JSON.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -131,14 +132,14 @@ class Layout:
 
     def _same_scale(self, x: Array) -> None:
         top = float(x.max(initial=0))
-        ones = 0 < top <= 1 and x.dtype.kind == "f"
-        fractions = self.white > 1 and ones and (self.white > DARK or bool((x != np.rint(x)).any()))
-        tones = self.white > DARK and 1 < top <= DARK and x.dtype.kind == "f"  # 0 … 16, as scikit-learn's digits
-        if top > 2 * self.white or fractions or tones:
-            raise DataError(
-                f"pixels go up to {top:g}, but where the estimator was fitted white is {self.white:g}: bring these to "
-                "the same scale"
-            )
+        floats = x.dtype.kind == "f"
+        fractions = self.white > 1 and 0 < top <= 1 and floats and bool((x != np.rint(x)).any())
+        said = f"pixels go up to {top:g}, but where the estimator was fitted white is {self.white:g}"
+        if top > 2 * self.white or fractions:
+            raise DataError(f"{said}: bring these to the same scale")
+        if self.white > DARK and 0 < top <= DARK and floats:  # dim frames, or 0 … 16 as scikit-learn's digits
+            said += ": they are taken to be dark; if they are not, bring these to the same scale"
+            warnings.warn(said, UserWarning, stacklevel=5)
 
     def _margins(self, size: int) -> tuple[int, int]:
         spare = self.side - size
@@ -229,8 +230,12 @@ def naming_words(X: Any) -> Iterator[None]:
     """An error about the numbers of a data frame that has columns of words becomes one that names these.
 
     Raises:
-        DataError: in its place.
+        DataError: in its place, or where columns hold dates.
     """
+    found = zip(getattr(X, "columns", ()), getattr(X, "dtypes", ()), strict=False)
+    dates = [str(name) for name, kind in found if getattr(kind, "kind", "O") in ("m", "M")]
+    if dates:
+        raise DataError(f"columns {', '.join(dates)} hold dates: turn them into numbers")
     try:
         yield
     except (TypeError, ValueError) as error:

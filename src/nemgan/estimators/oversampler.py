@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from nemgan.errors import ConfigError, DataError, MissingExtra
 from nemgan.estimators.clusterer import NEMGANClusterer
 from nemgan.estimators.layout import naming_words, of_kinds
+from nemgan.estimators.parameters import settings_of
 
 try:
     from imblearn.over_sampling.base import BaseOverSampler
@@ -160,7 +161,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         return NEMGANClusterer(
             preset=self.preset,
             max_steps=self.max_steps,
-            settings={**own, **(self.settings or {})},
+            settings={**own, **settings_of(self.settings)},
             image_shape=self.image_shape,
             device=self.device,
             random_state=self.random_state,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,19 @@ def masses_of(values: Any, n: int, zero: bool = False) -> Float:
     if zero and masses.shape == (n,) and (masses >= 0).all() and abs(masses.sum() - 1) <= 1e-3:
         return np.asarray(masses / masses.sum())
     return check_masses(masses, n)
+
+
+def settings_of(settings: Any) -> dict[str, Any]:
+    """Settings of the model by dotted key as a new dictionary, empty for None.
+
+    Raises:
+        ConfigError: no mapping.
+    """
+    if settings is None:
+        return {}
+    if not isinstance(settings, Mapping):
+        raise ConfigError(f"settings={settings!r}: give dotted keys and their values, as in {{'gan.steps': 4}}")
+    return dict(settings)
 
 
 def seed_of(random_state: Any) -> int:

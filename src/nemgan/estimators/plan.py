@@ -7,6 +7,7 @@ from math import log
 from typing import Any
 
 from nemgan.errors import ConfigError
+from nemgan.estimators.parameters import settings_of
 from nemgan.experiments.config import Config, build, flat, keys, unknown_key
 from nemgan.merging import FEW
 from nemgan.models import catalog
@@ -41,7 +42,7 @@ def settings_for(
         ConfigError: no such preset or setting, or a value that is not allowed.
     """
     defaults = catalog.restarted(catalog.entry(MODEL).defaults(preset, shape, n_clusters), shape, n)
-    given = dict(overrides or {})
+    given = settings_of(overrides)
     steps = _steps(build(defaults))
     every = keys()
     usable = [key for key in every if key.partition(".")[0] in SECTIONS]

@@ -5,7 +5,8 @@
 ``export.json`` says how z is made: z = ν₂ with 1 added at one of the last K coordinates, the mode (Eq. 1); ν₂ is
 uniform in [−noise, noise]; ``modes`` gives each mode's mass and cluster. Where no generator was trained, there is none,
 and no latent: it is trained with it. Of a run, ``columns`` says how rows of its table become vectors x, and
-``cluster_names`` which class each cluster is, where labels were given.
+``cluster_names`` which class each cluster is, where labels were given; ``white`` is that of pictures of more than 8
+bits or of few tones, whose raw pixels become x by rint(clip(pixel / white, 0, 1) · 255).
 """
 
 from __future__ import annotations
@@ -83,6 +84,8 @@ def export_run(run: Path, form: str = "torch-export", out: Path | None = None) -
     _, model = load_run(Path(run))
     card = model_card(Path(run))
     about: dict[str, object] = {"columns": list(card.columns)} if card.columns else {}
+    if card.white is not None:
+        about["white"] = card.white
     if any(card.cluster_names):
         about["cluster_names"] = list(card.cluster_names)
     return export_model(model, Path(run) / "export" if out is None else Path(out), form, about)

@@ -58,6 +58,9 @@ def write_new(out: Path, text: str) -> None:
 def sample_run(folder: Path, out: Path, *, mode: int | str | None = None, n: int = 64, seed: int = 0) -> Path:
     """Draw ``n`` samples of a finished run into ``out``: ``FILE.npz`` (x, mode), ``FILE.png``, or a folder of PNGs.
 
+    Images are uint8 0 … 255, whatever the scale of those the run was trained on. Where that was another one (more than
+    8 bits, few tones) ``FILE.npz`` also holds its ``white``, and a note says so.
+
     Of a run on a table, ``FILE.csv``: rows with the table's columns, and their mode in a last one.
 
     Args:
@@ -89,7 +92,7 @@ def sample_run(folder: Path, out: Path, *, mode: int | str | None = None, n: int
         made["mode" if "mode" not in made else "nemgan_mode"] = modes.astype(np.float64)
         write_text(out, table_text(made))
     elif kind == ".npz":
-        save(out, {"x": x, "mode": modes})
+        save(out, {"x": x, "mode": modes} | ({} if card.white is None else {"white": np.array(card.white)}))
     elif kind == ".png":
         grid(rows(x, modes), out)
     else:
@@ -99,6 +102,11 @@ def sample_run(folder: Path, out: Path, *, mode: int | str | None = None, n: int
         for i, (picture, cluster) in enumerate(zip(x, modes, strict=True)):
             pixels = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
             Image.fromarray(pixels).save(out / f"mode-{cluster}-{i:05d}.png")
+    if card.white is not None:
+        said = (
+            f"samples are uint8 0 … 255, where white was {card.white:g} in training: multiply by {card.white:g} / 255"
+        )
+        logging.getLogger("nemgan").warning("nemgan: note: %s to have that scale", said)
     return out
 
 
