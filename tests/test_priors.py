@@ -126,6 +126,11 @@ def test_missing_labels_of_pandas_are_unlabelled() -> None:
         assert encode(y, 4)[0].tolist() == codes
 
 
+def test_the_surest_restart_suggests_a_number_of_clusters_without_a_warning_each() -> None:
+    found = estimate_priors(blobs((60, 60, 60))[0], n_clusters=2, restarts=2)  # warnings are errors here
+    assert found.suggested_n_clusters == found.to_dict()["suggested_n_clusters"] == 3
+
+
 def test_refuses() -> None:
     x, y = blobs((20, 20))
     cases: list[tuple[dict[str, Any], str]] = [

@@ -116,6 +116,16 @@ def test_a_class_with_a_single_label_says_why_there_is_no_interval(capsys: pytes
     assert "b has a single label, from which no interval can be told: label one more" in capsys.readouterr().out
 
 
+def test_another_number_of_clusters_is_told_unless_labels_say_it(capsys: pytest.CaptureFixture[str]) -> None:
+    two = {"masses": [0.8, 0.2], "interval": [[0.7, 0.9], [0.1, 0.3]]}
+    said = {"classes": ["a", "b"], "n_samples": 9, "n_labels": 9, "level": 0.95, "restarts": 1, "confidence": [1.0]}
+    said |= {"few_labels": None, "zero_labels": two, "suggested_n_clusters": 3}
+    print_shares({**said, "counting": None})
+    assert "3 clusters may fit the data better than 2: try n_clusters=3" in capsys.readouterr().out
+    print_shares({**said, "counting": two})
+    assert "better" not in capsys.readouterr().out
+
+
 def test_low_agreement_has_a_verdict_and_labels_say_how_many_there_are(capsys: pytest.CaptureFixture[str]) -> None:
     counts = [{"m": 2, "joined": 0.1, "split": 0.05}, {"m": 3, "joined": 0.1, "split": 0.4}]
     low = line(capsys, "how sure", agreement=0.82, counts=counts)

@@ -74,6 +74,8 @@ class Prevalence:
         restarts: how many were asked for; ``len(confidence)`` of them were used.
         confidence: of each restart that was used, see ``NEMGANClusterer.confidence_``. One on which neighbours disagree
             more than twice as much as on the best is left out, which needs no labels.
+        suggested_n_clusters: a number of clusters that fits the data clearly better than the one used, by the surest
+            restart and without labels (``NEMGANClusterer.suggested_n_clusters_``); None where there is none.
     """
 
     classes: tuple[Any, ...]
@@ -86,6 +88,7 @@ class Prevalence:
     agreement: float
     restarts: int
     confidence: tuple[float, ...]
+    suggested_n_clusters: int | None = None
 
     @property
     def masses(self) -> Float:
@@ -166,6 +169,7 @@ def estimate_priors(
         agreement=1 - apart / 2,
         restarts=int(restarts),
         confidence=tuple(fit.confidence_ for fit in fits),
+        suggested_n_clusters=fits[0].suggested_n_clusters_,
     )
 
 
@@ -209,7 +213,7 @@ def _clusterings(
     fits = []
     for i, one in enumerate(asked):
         since = time.monotonic()
-        fits.append(one.fit(X))
+        fits.append(one._fit(X, None))  # without the warning of another number of clusters, which is told once
         if tell is not None:
             tell(f"restart {i + 1} of {len(asked)}: {time.monotonic() - since:.0f} s")
     worst = 2 * (1 - max(fit.confidence_ for fit in fits)) + 1e-4

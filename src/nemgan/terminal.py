@@ -241,6 +241,11 @@ def print_shares(found: Mapping[str, Any]) -> None:
         typer.echo(
             "the clusters found without labels may not be these kinds: their shares differ by more than the intervals"
         )
+    better, used = found.get("suggested_n_clusters"), len(found["zero_labels"]["masses"])
+    if better is not None and not (
+        found["counting"] and len(found["classes"]) == used
+    ):  # labels say how many there are
+        typer.echo(f"{better} clusters may fit the data better than {used}: try n_clusters={better}")
     single = [name for name, n in _labels_of(found).items() if n == 1]
     if single:
         said = "has a single label" if len(single) == 1 else "have a single label each"

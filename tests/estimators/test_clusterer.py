@@ -168,6 +168,7 @@ def test_flat_images_in_a_pipeline() -> None:
     assert model[-1].sample(3)[0].shape == (3, 80)
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters fit the data better")
 def test_pipeline_grid_search_clone_and_set_output() -> None:
     x, _ = blobs((20, 10))
     search = GridSearchCV(
@@ -189,6 +190,7 @@ def test_without_generator() -> None:
             ask()
 
 
+@pytest.mark.filterwarnings("ignore:.*clusters fit the data better")
 def test_new_vectors_stay_within_the_range_of_those_given(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = np.stack([rng.exponential(1, 60) + 3, rng.random(60) > 0.7, rng.integers(2, 5, 60)], 1).astype(np.float32)
@@ -342,6 +344,27 @@ def test_a_fit_that_fails_leaves_the_one_before() -> None:
 def test_no_generator_and_its_steps_contradict_each_other() -> None:
     with pytest.raises(NemganError, match=r"generate=False.*gan\.steps"):
         NEMGANClusterer(2, generate=False, settings={"gan.steps": 3}).fit(blobs((30, 30))[0])
+
+
+def test_another_number_of_clusters_is_suggested_and_kept(tmp_path: Path) -> None:
+    x, y = blobs((60, 60, 60))
+    model = NEMGANClusterer(2, generate=False)
+    with pytest.warns(UserWarning, match="3 clusters fit the data better than 2: try n_clusters=3, or give labels"):
+        model.fit(x)
+    assert model.suggested_n_clusters_ == 3
+    assert pickle.loads(pickle.dumps(model)).suggested_n_clusters_ == 3
+    assert NEMGANClusterer.load(model.save(tmp_path / "new")).suggested_n_clusters_ == 3
+    said = json.loads((tmp_path / "new" / "config.json").read_text())
+    del said["suggested_n_clusters"]  # as saved before
+    (tmp_path / "new" / "config.json").write_text(json.dumps(said))
+    assert NEMGANClusterer.load(tmp_path / "new").suggested_n_clusters_ is None
+    old = model.__getstate__()
+    del old["suggested_n_clusters_"]
+    again = NEMGANClusterer.__new__(NEMGANClusterer)
+    again.__setstate__(old)
+    assert again.suggested_n_clusters_ is None and (again.predict(x) == model.predict(x)).all()
+    assert NEMGANClusterer(3, generate=False).fit(x).suggested_n_clusters_ is None
+    assert NEMGANClusterer(2, generate=False).fit(x, np.minimum(y, 1)).suggested_n_clusters_ is None, "labels say it"
 
 
 def test_columns_of_dates_are_named() -> None:

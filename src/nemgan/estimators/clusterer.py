@@ -54,6 +54,8 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             ``nemgan.priors.estimate_priors`` also repeats the clustering. Given masses are both ends of theirs.
         confidence_: share of the clustering's entropy on which training samples and their nearest in the model's own
             features agree, at most 1; ``score`` asks five neighbours in X itself, and is the stricter.
+        suggested_n_clusters_: a number of clusters that fits the data clearly better than ``n_clusters_``, by evidence
+            without labels; None where there is none, with labels, and in estimators saved before it was kept.
         model_: the trained ``nemgan.models.base.Model``.
         n_features_in_, feature_names_in_: as in scikit-learn; images count all their pixels.
     """
@@ -97,14 +99,22 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         """
         before = dict(self.__dict__)
         try:
-            return self._fit(X, y)
+            self._fit(X, y)
+            if self.suggested_n_clusters_ is not None:
+                m = self.suggested_n_clusters_
+                warnings.warn(
+                    f"{m} clusters fit the data better than {self.n_clusters_}: try n_clusters={m}, or give labels",
+                    UserWarning,
+                    stacklevel=2,
+                )
+            return self
         except BaseException:  # half of another fit would go on predicting
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
 
     def _fit(self, X: ArrayLike, y: ArrayLike | None) -> NEMGANClusterer:
-        from nemgan.estimators.fitting import ask, fit_model, mass_interval
+        from nemgan.estimators.fitting import ask, fit_model, mass_interval, suggested
         from nemgan.evaluation.margins import margins
 
         x = self._validate(X, reset=True)
@@ -147,6 +157,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             mass_interval(posterior, self._seed) if prior is None else np.stack([prior, prior], axis=1)
         )
         self.confidence_ = float(getattr(self.model_, "confidence", np.nan)) if self.n_clusters_ > 1 else 1.0
+        self.suggested_n_clusters_ = None if (codes >= 0).any() else suggested(self.model_, self.n_clusters_)
         self._n_features_out = int(self._config.latent.dim)
         return self
 

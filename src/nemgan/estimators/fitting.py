@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nemgan.counting import Count, fitting_better
 from nemgan.data.dataset import Dataset
 from nemgan.data.pool import Pool
 from nemgan.estimators.plan import MODEL
@@ -76,6 +77,13 @@ def draw(model: Model, clusters: Int, seed: int) -> Array:
         where = np.flatnonzero(clusters == cluster)
         x[where] = generate(model, len(where), rng, cluster)[0]
     return x
+
+
+def suggested(model: Model, n_clusters: int) -> int | None:
+    """The number of clusters that by the model's evidence fits clearly better than ``n_clusters``, if any."""
+    rows = getattr(model, "counts", torch.zeros(0, 3)).tolist()
+    best = fitting_better([Count(int(m), joined, split) for m, joined, split in rows if m == m], n_clusters)
+    return None if best is None else best.m
 
 
 def mass_interval(posterior: Float, seed: int, level: float = 0.95, times: int = 400) -> Float:

@@ -53,6 +53,8 @@ def pack(state: Mapping[str, Any]) -> dict[str, Any]:
 def unpack(state: Mapping[str, Any]) -> dict[str, Any]:
     """The inverse of ``pack``."""
     found = dict(state)
+    if "n_clusters_" in found:
+        found.setdefault("suggested_n_clusters_", None)
     if "_packed" in found:
         from safetensors.torch import load as read_bytes
 
@@ -84,6 +86,7 @@ def save(estimator: NEMGANClusterer, folder: Path) -> Path:
         "classes": {"dtype": classes.dtype.str, "values": classes.tolist()},
         "feature_names": list(getattr(estimator, "feature_names_in_", [])),
         "confidence": plain(estimator.confidence_),
+        "suggested_n_clusters": estimator.suggested_n_clusters_,
         "arrays": {name: getattr(estimator, name).tolist() for name in _ARRAYS},
     }
     write_json(folder / CONFIG, content)
@@ -120,6 +123,8 @@ def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
             "classes_": np.array(content["classes"]["values"], content["classes"]["dtype"]),
             "confidence_": float("nan") if content["confidence"] is None else float(content["confidence"]),
         }
+        suggested = content.get("suggested_n_clusters")
+        state["suggested_n_clusters_"] = None if suggested is None else int(suggested)
         state |= {name: np.array(content["arrays"][name]) for name in _ARRAYS}
         if content["feature_names"]:
             state["feature_names_in_"] = np.array(content["feature_names"], object)
