@@ -242,9 +242,8 @@ def print_shares(found: Mapping[str, Any]) -> None:
             "the clusters found without labels may not be these kinds: their shares differ by more than the intervals"
         )
     better, used = found.get("suggested_n_clusters"), len(found["zero_labels"]["masses"])
-    if better is not None and not (
-        found["counting"] and len(found["classes"]) == used
-    ):  # labels say how many there are
+    told = found["counting"] and len(found["classes"]) == used  # by the labels
+    if better is not None and not told:
         typer.echo(f"{better} clusters may fit the data better than {used}: try n_clusters={better}")
     single = [name for name, n in _labels_of(found).items() if n == 1]
     if single:

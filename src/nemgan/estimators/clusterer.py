@@ -100,18 +100,17 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         before = dict(self.__dict__)
         try:
             self._fit(X, y)
-            if self.suggested_n_clusters_ is not None:
-                m = self.suggested_n_clusters_
-                warnings.warn(
-                    f"{m} clusters fit the data better than {self.n_clusters_}: try n_clusters={m}, or give labels",
-                    UserWarning,
-                    stacklevel=2,
-                )
-            return self
         except BaseException:  # half of another fit would go on predicting
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+        if (better := self.suggested_n_clusters_) is not None:
+            warnings.warn(
+                f"{better} clusters fit the data better than {self.n_clusters_}: try n_clusters={better}, or give labels",
+                UserWarning,
+                stacklevel=2,
+            )
+        return self
 
     def _fit(self, X: ArrayLike, y: ArrayLike | None) -> NEMGANClusterer:
         from nemgan.estimators.fitting import ask, fit_model, mass_interval, suggested
