@@ -349,7 +349,7 @@ def test_no_generator_and_its_steps_contradict_each_other() -> None:
 def test_another_number_of_clusters_is_suggested_and_kept(tmp_path: Path) -> None:
     x, y = blobs((60, 60, 60))
     model = NEMGANClusterer(2, generate=False)
-    with pytest.warns(UserWarning, match="3 clusters fit the data better than 2: try n_clusters=3 or give labels"):
+    with pytest.warns(UserWarning, match="3 clusters fit the data better than 2: try n_clusters=3, or give labels"):
         model.fit(x)
     assert model.suggested_n_clusters_ == 3
     assert pickle.loads(pickle.dumps(model)).suggested_n_clusters_ == 3

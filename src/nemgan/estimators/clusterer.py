@@ -106,7 +106,8 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             raise
         if (better := self.suggested_n_clusters_) is not None:
             warnings.warn(
-                f"{better} clusters fit the data better than {self.n_clusters_}: try n_clusters={better} or give labels",
+                f"{better} clusters fit the data better than {self.n_clusters_}: try n_clusters={better}, or give "
+                "labels",
                 UserWarning,
                 stacklevel=2,
             )
