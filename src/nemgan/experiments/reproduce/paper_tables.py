@@ -154,7 +154,7 @@ def _slower_table(made: Mapping[str, Mapping[str, Group]]) -> list[Table]:
     ]
     notes = (
         f"{' '.join((*RIVALS['quick'], *SLOWER))}: a quarter of the rates above. Whether ours leads is asked of both. "
-        "These runs were made first, and are not made again by the command: their samples are of averages with the batch "
+        "These runs were made first, and are not made again by the command: their samples are of averages with batch "
         "statistics of other weights, which costs them some of their FD (docs/notebook.md).",
         fd_note(groups.values()),
         *code_note(groups.values()),
