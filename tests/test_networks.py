@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from nemgan.errors import ConfigError
+from nemgan.layers import fresh_statistics
 from nemgan.networks import (
     Closeness,
     Critic,
@@ -13,7 +14,6 @@ from nemgan.networks import (
     Generators,
     Inverter,
     PairCritic,
-    fresh_statistics,
     memoryless,
     sides,
 )

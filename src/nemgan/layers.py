@@ -1,4 +1,4 @@
-"""Convolutions that compute what torch's do, for less time where there are few channels on one side.
+"""Convolutions that compute what torch's do, for less time where there are few channels on one side; batch statistics.
 
 On a CPU, torch's kernels for one to three channels are several times slower than one matrix product of patches: the
 gradient of a convolution for an image, and the transposed convolution that ends in one.
@@ -6,12 +6,18 @@ gradient of a convolution for an image, and the transposed convolution that ends
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.modules.batchnorm import _BatchNorm
 
 FEW = 3
 """Channels for which patches are faster."""
+STATISTICS = 40
+"""Batches that the statistics of an average's batch norms are taken from."""
 
 
 _exporting = getattr(torch.compiler, "is_exporting", torch.compiler.is_compiling)  # the first came with torch 2.7
@@ -46,3 +52,22 @@ class ConvTranspose2d(nn.ConvTranspose2d):
         patches = self.weight.flatten(1).T @ x.flatten(2)
         found = F.fold(patches, (side, side), kernel, padding=padding, stride=stride)
         return found if self.bias is None else found + self.bias[:, None, None]
+
+
+@contextmanager
+def fresh_statistics(network: nn.Module) -> Iterator[None]:
+    """In it, the statistics of the batch norms of ``network`` are taken anew: their mean over the batches it is given.
+
+    An average of weights has other activations than the weights had whose running statistics it was left.
+    """
+    norms = {module: module.momentum for module in network.modules() if isinstance(module, _BatchNorm)}
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # torch's word for the mean over all batches
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, momentum in norms.items():
+            norm.momentum = momentum
+            norm.eval()

@@ -13,8 +13,7 @@ Images are ``(N, C, H, W)`` in [0, 1]; vectors are ``(N, D)``, standardised.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +24,6 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from nemgan.errors import ConfigError
 from nemgan.layers import Conv2d, ConvTranspose2d
-
-STATISTICS = 40
-"""Batches that the statistics of an average's batch norms are taken from."""
 
 
 class Dropout(nn.Module):
@@ -372,25 +368,6 @@ def channels_last(module: nn.Module) -> nn.Module:
         if parameter.ndim == 4:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return module
-
-
-@contextmanager
-def fresh_statistics(network: nn.Module) -> Iterator[None]:
-    """In it, the statistics of the batch norms of ``network`` are taken anew: their mean over the batches it is given.
-
-    An average of weights has other activations than the weights had whose running statistics it was left.
-    """
-    norms = {module: module.momentum for module in network.modules() if isinstance(module, _BatchNorm)}
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # torch's word for the mean over all batches
-        norm.train()
-    try:
-        yield
-    finally:
-        for norm, momentum in norms.items():
-            norm.momentum = momentum
-            norm.eval()
 
 
 def memoryless(network: nn.Module) -> bool:

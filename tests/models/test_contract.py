@@ -18,12 +18,12 @@ from nemgan.data.pool import Pool
 from nemgan.errors import ConfigError
 from nemgan.experiments.config import build
 from nemgan.experiments.prepare import configure, make_model, prepare
+from nemgan.layers import STATISTICS, fresh_statistics
 from nemgan.models import catalog
 from nemgan.models.adversarial import Rival
 from nemgan.models.base import Conditions, Model, at_rest
 from nemgan.models.entry import PLANE
 from nemgan.models.nemgan import NEMGAN
-from nemgan.networks import STATISTICS, fresh_statistics
 from nemgan.seeding import torch_generator
 from nemgan.training.checkpoint import load_model, save_model
 from nemgan.training.loop import Hook, train

@@ -80,8 +80,7 @@ def decode(
 
     Raises:
         DataError: brighter pictures than ``white`` (few tones: more than twice as bright); files that cannot be read,
-            which are named and counted (left out if
-            ``skip_bad``, but for all).
+            which are named and counted (left out if ``skip_bad``, but for all).
     """
     bad: dict[Path, str] = {}
     kinds: dict[Path, tuple[tuple[int, int], str]] = {}

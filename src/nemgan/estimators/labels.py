@@ -13,7 +13,6 @@ from nemgan.errors import DataError
 Array = NDArray[Any]
 Int = NDArray[np.int64]
 
-
 _NO_LABEL = ("", "nan", str(UNLABELLED))  # numpy writes NaN as "nan" among words
 
 
@@ -40,9 +39,8 @@ def encode(y: Any, n: int) -> tuple[Int, Array]:
         y = np.asarray(y[~hidden].astype(str) if kinds == {True} else y[~hidden].tolist())
         known = ~hidden
     else:
-        known = (
-            np.ones(n, bool) if y.dtype.kind == "b" else ~np.isin(y, _NO_LABEL if y.dtype.kind == "U" else UNLABELLED)
-        )
+        none = {"b": (), "U": _NO_LABEL}.get(y.dtype.kind, (UNLABELLED,))
+        known = ~np.isin(y, none) if none else np.ones(n, bool)
         if y.dtype.kind == "f":
             known &= ~np.isnan(y)
         y = y[known]

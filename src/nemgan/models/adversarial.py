@@ -22,11 +22,12 @@ from torch import Tensor, nn
 
 from nemgan.data.pool import Pool
 from nemgan.latent import Latent
+from nemgan.layers import STATISTICS, fresh_statistics
 from nemgan.losses.adversarial import Adversarial, critic_loss, generator_loss, gradient_penalty, r1_penalty
 from nemgan.models import catalog
 from nemgan.models.base import LossResult, Model, Optimiser, Phase, Stage, at_rest
 from nemgan.models.centres import FIT, Centres
-from nemgan.networks import STATISTICS, Critic, Encoder, Generator, channels_last, fresh_statistics, memoryless
+from nemgan.networks import Critic, Encoder, Generator, channels_last, memoryless
 from nemgan.seeding import isolated
 from nemgan.settings import ModelSettings
 

@@ -27,22 +27,14 @@ from nemgan.data.augment import Augmentation, fitting
 from nemgan.data.pool import Pool
 from nemgan.errors import ConfigError
 from nemgan.latent import AdditiveLatent
+from nemgan.layers import STATISTICS, fresh_statistics
 from nemgan.losses.adversarial import critic_loss, generator_loss, gradient_penalty, r1_penalty
 from nemgan.losses.inversion import latent_error, mode_binary_cross_entropy, mode_cross_entropy
 from nemgan.models.base import Conditions, LossResult, Model, Optimiser, Phase, Stage, at_rest
 from nemgan.models.connected import Connection
 from nemgan.models.contrast import Contrast
 from nemgan.models.shown import Shown
-from nemgan.networks import (
-    STATISTICS,
-    Critic,
-    Generator,
-    Inverter,
-    Projector,
-    channels_last,
-    fresh_statistics,
-    trunk,
-)
+from nemgan.networks import Critic, Generator, Inverter, Projector, channels_last, trunk
 from nemgan.prior import Prior, multinoulli
 from nemgan.seeding import isolated
 from nemgan.settings import ModelSettings

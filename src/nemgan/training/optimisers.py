@@ -131,7 +131,8 @@ def finite(loss: Tensor, gradients: Iterable[Tensor | None]) -> bool:
 class Averages:
     """Exponential moving averages a ← decay·a + (1 − decay)·θ of the networks in ``model.averaged``.
 
-    Parameters are averaged, buffers copied. ``decay`` is ``model.ema_decay``, or 0.999 where there is none; in the
+    Parameters are averaged, buffers copied (batch statistics: models take their averages' own when a stage ends,
+    ``layers.fresh_statistics``). ``decay`` is ``model.ema_decay``, or 0.999 where there is none; in the
     first steps of a stage it is less, (1 + k)/(10 + k), so that the initial weights are soon forgotten.
     """
 
