@@ -136,8 +136,8 @@ def to_uint8(x: Samples, what: str, white: float | None = None) -> Array:
     """Pixels of any number type as uint8, converted block by block.
 
     Integers are taken as 0 … 255, booleans as black and white. Floats are taken as [0, 1] if none is above 1 (resizing
-    may overshoot by a hundredth), else as 0 … 255. Where ``white`` of few tones is given and
-    no pixel exceeds ``DARK``, numbers are parts of it, and those above it are white.
+    may overshoot by a hundredth), else as 0 … 255. Where ``white`` of few tones is given and no pixel
+    exceeds ``DARK``, numbers are parts of it, and those above it are white.
 
     Raises:
         DataError: NaN or infinite values, values outside those ranges or above twice ``white``, not numbers; it starts
