@@ -1,7 +1,8 @@
 """An entry of the catalogue, and what the rivals' presets are made of; no torch.
 
 ``shared``     the networks, optimiser, rates, steps and batch of NEMGAN's ``connected`` for such samples, so that
-               models differ by what they are. Where a paper's adversarial loss is not its point, ours is used.
+               models differ by what they are (but in colour an encoder has 24 channels first and no pooling, where
+               NEMGAN's h has 32 and pools). Where a paper's adversarial loss is not its point, ours is used.
 ``published``  the constants of the model's own paper or code. Networks are of our families in the authors' widths,
                for shapes differ. A length that no source gives is 100,000 steps.
 """

@@ -14,7 +14,7 @@ from PIL import Image
 from nemgan.errors import ConfigError, NemganError
 from nemgan.evaluation import judge
 from nemgan.experiments.reproduce import command, figures, paper_tables
-from nemgan.experiments.reproduce.cells import Cell, append
+from nemgan.experiments.reproduce.cells import Cell, append, configured
 from nemgan.experiments.reproduce.drawing import finished
 from nemgan.experiments.reproduce.paper import TABLE_1
 from nemgan.experiments.reproduce.tables import Store
@@ -23,7 +23,8 @@ from nemgan.experiments.run import configure, run
 
 def train_here(cell: Cell, runs: Path, minutes: float | None = None) -> dict[str, Any]:
     """``runner.train`` without a process of its own."""
-    about = {"model": cell.model, "data": cell.data, "seed": cell.seed, "settings": list(cell.settings)}
+    about: dict[str, Any] = {"model": cell.model, "data": cell.data, "seed": cell.seed, "settings": list(cell.settings)}
+    about["configured"] = configured(cell)
     try:
         folder = run(configure(cell.words()), out=runs, quiet=True)
     except NemganError as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nemgan.experiments.reproduce.cells import Cell, append, cell_of, code, failed, read, todo
+from nemgan.experiments.reproduce.cells import Cell, append, cell_of, code, configured, drifted, due, failed, read, todo
 from nemgan.experiments.reproduce.runner import describe, interrupted, run_all, train
 
 A, B = Cell("nemgan", "digits-demo", 0, ("prior=learned",)), Cell("nemgan", "digits-demo", 1, ("prior=learned",))
@@ -16,6 +16,10 @@ A, B = Cell("nemgan", "digits-demo", 0, ("prior=learned",)), Cell("nemgan", "dig
 
 def record(cell: Cell, **more: Any) -> dict[str, Any]:
     return {"model": cell.model, "data": cell.data, "seed": cell.seed, "settings": list(cell.settings), **more}
+
+
+def made(cell: Cell, **more: Any) -> dict[str, Any]:
+    return record(cell, configured=configured(cell), **more)
 
 
 def test_settings_have_no_order_and_records_name_their_cell() -> None:
@@ -49,7 +53,7 @@ def test_cells_are_run_once_and_stored_as_they_come(tmp_path: Path) -> None:
 
     def run(cell: Cell, runs: Path) -> Mapping[str, Any]:
         calls.append(cell)
-        return record(cell, failed="broken") if cell == B and len(calls) < 3 else record(cell, acc=0.9)
+        return record(cell, failed="broken") if cell == B and len(calls) < 3 else made(cell, acc=0.9)
 
     seen = dict(run_all([A, B], lambda _: path, tmp_path, jobs=2, run=run))
     assert set(calls) == {A, B} and failed(seen[B]) and "failed: broken" in describe(B, seen[B])
@@ -57,6 +61,17 @@ def test_cells_are_run_once_and_stored_as_they_come(tmp_path: Path) -> None:
     assert list(run_all([A, B], lambda _: path, tmp_path, run=run)) == [] and len(calls) == 3
     assert len(list(run_all([A, B], lambda _: path, tmp_path, again=True, run=run))) == 2
     assert len(path.read_text().splitlines()) == 5
+
+
+def test_a_run_of_other_defaults_than_today_s_is_due_again() -> None:
+    then = {**(configured(A) or {}), "connect.refine_steps": 7, "connect.no_longer": 1}
+    then.pop("connect.votes_weight")  # did not exist
+    assert drifted(A, record(A, configured=then)) == ("connect.refine_steps",)
+    assert drifted(A, record(A)) == ("?",) and drifted(A, made(A)) == ()
+    assert due([A, B], {A: record(A, configured=then), B: made(B)}) == [A]
+    clusters = A.clusters_only()
+    assert "gan.lr" in (configured(A) or {}) and "gan.lr" not in (configured(clusters) or {})
+    assert drifted(Cell("umap-gmm", "mnist", 0), record(A)) == ()  # no model of ours
 
 
 def test_a_cell_is_trained_in_a_process_of_its_own(tiny: list[str], tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 A results file is appended to and never rewritten. The last record of a cell counts, but a failure never hides an
 earlier success; a line cut short by a crash is passed over. Records of ``benchmarks/results/quality.jsonl`` are such
-records, whoever wrote them.
+records, whoever wrote them. A record keeps the settings that its run had: defaults move, and a run of earlier ones is
+shown as such and made again.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import nemgan
-from nemgan.errors import ConfigError
+from nemgan.errors import ConfigError, NemganError
+from nemgan.experiments.config import flat
+from nemgan.experiments.prepare import configure
+from nemgan.settings import ModelSettings
 
 Record = Mapping[str, Any]
 CODE = ("data", "estimators", "evaluation", "losses", "models", "training", "*.py")
@@ -124,6 +128,40 @@ def append(path: Path, record: Record) -> None:
 def todo(cells: Iterable[Cell], records: Mapping[Cell, Record]) -> list[Cell]:
     """The cells, each once, that have no record or failed."""
     return [cell for cell in dict.fromkeys(cells) if cell not in records or failed(records[cell])]
+
+
+@cache
+def _configured(model: str, data: str, words: tuple[str, ...]) -> Mapping[str, Any] | None:
+    try:
+        config = flat(configure(Cell(model, data, 0, words).words()))
+    except NemganError:
+        return None
+    shaping = ("prior", *flat(ModelSettings()))
+    if not config["gan.steps"]:  # nothing is generated, whatever the rest of the section says
+        shaping = tuple(key for key in shaping if key == "gan.steps" or not key.startswith("gan."))
+    return {key: config[key] for key in shaping}
+
+
+def configured(cell: Cell) -> Mapping[str, Any] | None:
+    """What shapes the model of ``cell`` as things stand: all settings, dotted. None of what is no run of a model."""
+    return _configured(cell.model, cell.data, cell.settings)
+
+
+def drifted(cell: Cell, record: Record) -> tuple[str, ...]:
+    """The settings that ``record`` was made with other values of than ``cell`` has today; "?" if it does not say.
+
+    A setting that did not exist then is not among them.
+    """
+    today = configured(cell)
+    if today is None or failed(record):
+        return ()
+    then = record.get("configured")
+    return ("?",) if then is None else tuple(key for key in today if key in then and then[key] != today[key])
+
+
+def due(cells: Iterable[Cell], records: Mapping[Cell, Record]) -> list[Cell]:
+    """The cells, each once, that are to do or have drifted."""
+    return [cell for cell in dict.fromkeys(cells) if todo([cell], records) or drifted(cell, records[cell])]
 
 
 @lru_cache(maxsize=1)

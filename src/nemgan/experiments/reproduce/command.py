@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nemgan.errors import ConfigError, unknown
 from nemgan.experiments.reproduce import page
-from nemgan.experiments.reproduce.cells import Cell, Record, failed, todo
+from nemgan.experiments.reproduce.cells import Cell, Record, due, failed
 from nemgan.experiments.reproduce.runner import describe, run_all, train
 from nemgan.experiments.reproduce.tables import NO_DATA, Store, Table
 from nemgan.experiments.reproduce.targets import BUDGETS, TARGETS, Target, parse_seeds, results_folder, target
@@ -60,7 +60,7 @@ def run(
     for each in asked.targets:
         cells = each.cells(asked.budget, asked.seeds)
         folder = asked.store.folder
-        missing = len(cells) if again else sum(bool(todo([cell], asked.store.records(cell.home))) for cell in cells)
+        missing = len(cells) if again else sum(bool(due([cell], asked.store.records(cell.home))) for cell in cells)
         yield f"{each.name}: {len(cells) - missing} of {len(cells)} cells are done; records go to {folder}"
         try:
             folder.mkdir(parents=True, exist_ok=True)

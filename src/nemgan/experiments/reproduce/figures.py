@@ -76,7 +76,9 @@ def moons_tables(store: Store, budget: str, seeds: Sequence[int] | None) -> list
     )
     notes = (
         "Shares of the points drawn from the prior, told by a classifier of the real moons. It answers for points "
-        "on no moon too: precision is the share that lie among the real ones, recall the share of real ones reached.",
+        "on no moon too: precision is the share that lie among the real ones, recall the share of real ones reached. "
+        "Ours is told the masses (`prior=matched`), and its shares show that it keeps them; the others assume equal "
+        "ones or none.",
     )
     return [
         Table(

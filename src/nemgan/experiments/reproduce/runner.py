@@ -16,7 +16,7 @@ from typing import Any
 from nemgan.errors import NemganError
 from nemgan.experiments.folder import RESULT, read_config
 from nemgan.experiments.prepare import configure
-from nemgan.experiments.reproduce.cells import Cell, Record, append, code, failed, read, todo
+from nemgan.experiments.reproduce.cells import Cell, Record, append, code, configured, due, failed, read
 from nemgan.experiments.reproduce.tables import NO_DATA
 from nemgan.training import checkpoint
 
@@ -31,7 +31,8 @@ def run_all(
     """Run what is not finished; each cell and its record as they come, after the record is stored.
 
     Args:
-        results: the file of JSON lines of a cell. Finished cells are skipped, failed ones tried again.
+        results: the file of JSON lines of a cell. Finished cells are skipped; those that failed or were run with other
+            defaults than today's are run again.
         runs: folder of the run folders, which figures draw from.
         jobs: processes at once.
         again: run finished cells too; their new records take the old ones' place.
@@ -40,7 +41,7 @@ def run_all(
     wanted = list(dict.fromkeys(cells))
     if not again:
         known = {path: read(path) for path in {results(cell) for cell in wanted}}
-        wanted = [cell for cell in wanted if todo([cell], known[results(cell)])]
+        wanted = [cell for cell in wanted if due([cell], known[results(cell)])]
     with ThreadPoolExecutor(jobs) as pool:
         waiting = {pool.submit(run or train, cell, runs): cell for cell in wanted}
         try:
@@ -63,6 +64,7 @@ def train(cell: Cell, runs: Path, minutes: float | None = None) -> Record:
         minutes: after which the process is ended and the cell has failed.
     """
     about = {"model": cell.model, "data": cell.data, "seed": cell.seed, "settings": list(cell.settings), "code": code()}
+    about["configured"] = configured(cell)
     place = runs / code()
     begun = interrupted(cell, place)
     words = [*cell.words(), "--out", str(place)] if begun is None else ["--resume", str(begun)]

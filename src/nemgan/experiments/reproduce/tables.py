@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nemgan.evaluation.result import GENERATED
-from nemgan.experiments.reproduce.cells import CLUSTERS_ONLY, Cell, Record, failed, history, read
+from nemgan.experiments.reproduce.cells import CLUSTERS_ONLY, Cell, Record, cell_of, drifted, failed, history, read
 
 SCORES = ("acc", "nmi", "ari")
 NOTHING = "–"
@@ -70,18 +70,26 @@ class Group:
         return number(mean, digits) + ("" if sd is None else f" ± {number(sd, digits)}") + beside
 
     def triple(self) -> str:
-        """ACC/NMI/ARI, means alone."""
+        """ACC/NMI/ARI, means alone, and of how many of the seeds where it is not all."""
         means = [self.mean(key) for key in SCORES]
         if means[0] is None:
             return self.text("acc")
-        return "/".join(NOTHING if mean is None else number(mean) for mean in means)
+        some = f" ({len(self.records)} of {self.wanted})" if len(self.records) < self.wanted else ""
+        return "/".join(NOTHING if mean is None else number(mean) for mean in means) + some
+
+    @property
+    def drifted(self) -> tuple[tuple[str, ...], ...]:
+        """The settings that have other defaults now, of each run that was made with other ones."""
+        found = [drifted(cell_of(record), record) for record in self.records]
+        return tuple(each for each in found if each)
 
     @property
     def n(self) -> str:
-        """Number of runs behind the figures, and of failed and missing ones."""
+        """Number of runs behind the figures, and of failed and missing ones and of those of other defaults."""
         beside = [f"{len(self.failures)} failed"] if self.failures else []
         missing = self.wanted - len(self.records) - len(self.failures)
         beside += [f"{missing} to do"] if missing > 0 else []
+        beside += [f"{len(self.drifted)} with other defaults"] if self.drifted else []
         return str(len(self.records)) + (f" ({', '.join(beside)})" if beside else "")
 
 
@@ -111,15 +119,28 @@ class Store:
         return self._files[name]
 
     def clusters(self, cells: Iterable[Cell]) -> Group:
-        """The records of whole runs, and where none was made, of the same without the generator's stage."""
-        parts = [(cell, cell.clusters_only()) for cell in cells]
-        return self.group([part if self.record(part) and not self.record(cell) else cell for cell, part in parts])
+        """The records of whole runs, and where none was made, of the same without the generator's stage.
+
+        These also where the whole run was made with other defaults than today's, and they were not.
+        """
+        return self._of_pairs(cells, lambda cell: cell.settings != cell.clusters_only().settings)
 
     def latest(self, cells: Iterable[Cell]) -> Group:
-        """Of a whole run and of the same without the generator's stage the record that was made last, by cell."""
+        """Of a whole run and of the same without the generator's stage the record that was made last, by cell.
+
+        One made with today's defaults comes before one that was not.
+        """
         order = {cell: place for place, cell in enumerate(self.records("quality"))}
-        parts = [(cell, cell.clusters_only()) for cell in cells]
-        return self.group([max(pair, key=lambda cell: order.get(cell, -1)) for pair in parts])
+        return self._of_pairs(cells, lambda cell: order.get(cell, -1))
+
+    def _of_pairs(self, cells: Iterable[Cell], better: Callable[[Cell], int]) -> Group:
+        """The best record of each cell and of the same without the generator's stage."""
+
+        def key(cell: Cell) -> tuple[bool, bool, int]:
+            record = self.record(cell)
+            return record is not None, record is not None and not drifted(cell, record), better(cell)
+
+        return self.group([max(cell, cell.clusters_only(), key=key) for cell in cells])
 
     def made_by(self, code: str, cells: Iterable[Cell]) -> Group:
         """The records that one version of the code made of cells or of the same without the generator's stage."""
@@ -158,10 +179,10 @@ def behind(
     """Whether ours is ahead of every other in ACC, NMI and ARI by more than ``sds`` deviations: "yes", or who is near.
 
     The deviation is the larger of the two groups'; where it is asked for and a group has one seed, that is said. So are
-    figures that are missing. A dash where there is nothing to compare.
+    figures and seeds that are missing. A dash where there is nothing to compare.
 
     Args:
-        more: figures beside the three, in which to be ahead by the mean is enough.
+        more: figures beside the three, negated, in which to be ahead by the mean is enough.
     """
     rivals = {name: group for name, group in others.items() if group.mean("acc") is not None}
     if ours.mean("acc") is None or not rivals:
@@ -182,12 +203,15 @@ def behind(
             alone = alone or (needed > 0 and None in deviations)
             margin = needed * max(each or 0 for each in deviations)
             if own <= other + margin:
-                (problems if own <= other else near).append(f"{label} of {name} {number(abs(other))}")
+                shown = number(other if label in LEADING else -other)
+                (problems if own <= other else near).append(f"{label} of {name} {shown}")
     missing = [name for name in others if name not in rivals]
     provisos = ["of one seed, no sd"] if alone else []
     some = {label: len(ours.values(figure)) for label, figure in figures.items()}
     partly = [f"{label} of {n} of {len(ours.records)} seeds" for label, n in some.items() if 0 < n < len(ours.records)]
     provisos += partly
+    fewer = [name for name, group in rivals.items() if len(group.records) < group.wanted]
+    provisos += [f"fewer seeds of {', '.join(fewer)}"] if fewer else []
     provisos += [f"no {', '.join(sorted(unknown))}"] if unknown else []
     provisos += [f"not run: {', '.join(missing)}"] if missing else []
     if problems:
@@ -222,9 +246,20 @@ def fd_note(groups: Iterable[Group]) -> str:
 
 
 def code_note(groups: Iterable[Group]) -> tuple[str, ...]:
-    """A sentence where the runs of a table were made by more than one version of the code."""
+    """Where the runs of a table were made by several versions of the code, or with other defaults than today's."""
+    groups = list(groups)
     made = {str(record.get("code", "unknown")) for group in groups for record in group.records}
-    return (f"Runs of {len(made)} versions of the code are mixed here.",) if len(made) > 1 else ()
+    notes = [f"Runs of {len(made)} versions of the code are mixed here."] if len(made) > 1 else []
+    moved = [each for group in groups for each in group.drifted]
+    if moved:
+        keys = sorted({key for each in moved for key in each if key != "?"})
+        unknown = sum("?" in each for each in moved)
+        which = [*keys, *([f"{unknown} of them kept no settings"] if unknown else [])]
+        notes.append(
+            f"With other defaults: {len(moved)} runs made before defaults changed ({', '.join(which)}); the command "
+            "makes them again."
+        )
+    return tuple(notes)
 
 
 def failure_notes(groups: Mapping[str, Group]) -> tuple[str, ...]:
