@@ -86,3 +86,12 @@ def test_renaming_undoes_any_permutation():
 def test_label_costs_by_hand():
     costs = label_costs(np.array([0, 0, 1]), np.array([0, 1, 1]), 3, 2)
     assert costs == pytest.approx(np.array([[1, 1], [1, 0], [0, 0]]) / 3)
+
+
+@pytest.mark.parametrize("named", [[0], [0, 2], [3]])
+def test_clusters_that_no_label_names_are_named_alike_in_every_vote(named):
+    x, y = blobs([400, 300, 200, 100], 0.5)
+    labelled = np.concatenate([np.flatnonzero(y == k)[:5] for k in named])
+    found = vote(x, 4, labelled=labelled, labels=y[labelled], runs=8).votes
+    assert accuracy(found.argmax(1), y) == 1 and found.max(1).mean() > 0.99
+    assert (found.argmax(1)[labelled] == y[labelled]).all()

@@ -86,7 +86,7 @@ def consensus(
     family = alike >= ALIKE
     centre = int(np.lexsort((alike.sum(1), family.sum(1)))[-1])
     voters = np.flatnonzero(family[centre]) if family[centre].sum() >= min(3, runs) else np.arange(runs)
-    ends = np.stack(found) if len(labelled) else named[centre]  # labels give the names
+    ends = named[centre]  # where there are labels, they have named its clusters, those that they are of
     votes = np.stack([(ends[voters] == k).mean(0) for k in range(n_clusters)], 1)
     pairs = alike[~np.eye(runs, dtype=bool)]
     agreement = float(pairs.mean()) if runs > 1 else 1.0

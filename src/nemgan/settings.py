@@ -252,4 +252,6 @@ def dotted(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def show(value: Any) -> str:
     """A value as it is written on the command line, without spaces."""
-    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False, default=str)

@@ -222,6 +222,13 @@ def test_a_run_folder_is_told_from_a_saved_estimator(finished: Path) -> None:
         NEMGANClusterer.load(finished)
 
 
+def test_saving_does_not_overwrite_a_run(fitted: NEMGANClusterer, finished: Path) -> None:
+    before = {path.name: path.read_bytes() for path in finished.iterdir() if path.is_file()}
+    with pytest.raises(CheckpointError, match="holds a run, which this would overwrite"):
+        fitted.save(finished)
+    assert before == {path.name: path.read_bytes() for path in finished.iterdir() if path.is_file()}
+
+
 def test_save_load_and_pickle(fitted: NEMGANClusterer, tmp_path: Path) -> None:
     x, _ = blobs()
     fitted.save(tmp_path / "model")

@@ -212,3 +212,13 @@ def test_images_and_classes_as_lists() -> None:
     x = np.random.default_rng(0).random((24, 8, 8))
     found, y = NEMGANOverSampler(max_steps=10).fit_resample(x.tolist(), [0] * 16 + [1] * 8)
     assert found.shape == (32, 8, 8) and y.shape == (32,)
+
+
+def test_fit_takes_images_as_arrays_and_steps_of_any_whole_number() -> None:
+    pytest.importorskip("imblearn")
+    from nemgan.estimators import NEMGANOverSampler
+
+    x, y = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8), np.repeat([0, 1], [40, 20])
+    sampler = NEMGANOverSampler(max_steps=np.int64(2), random_state=0)
+    assert sampler.fit(x, y).sampling_strategy_ == {1: 20}
+    assert len(sampler.fit_resample(x, y)[0]) == 80

@@ -205,6 +205,17 @@ def test_labels_of_a_column_are_hidden_in_the_zero_label_track(table: Path, tiny
     assert (one.splits.train.y != other.splits.train.y).all()  # what they are scored by
 
 
+def test_shares_of_a_few_labels_are_no_true_masses(table: Path, tiny: list[str], tmp_path: Path) -> None:
+    head, *lines = table.read_text().splitlines()
+    partly = tmp_path / table.name
+    partly.write_text("\n".join([head, *(line if i % 3 else line[:-1] for i, line in enumerate(lines))]))
+    words = [*tiny[1:], "id_column=who", "label_column=kind", f"data={partly}"]
+    with pytest.raises(ConfigError, match="prior=matched takes the masses from the labels"):
+        prepare(configure([*words, "prior=matched"]))
+    folder = run(configure(words), out=tmp_path / "runs", quiet=True)
+    assert json.loads((folder / "result.json").read_text())["true_masses"] is None
+
+
 @pytest.mark.parametrize(
     ("word", "why"),
     [

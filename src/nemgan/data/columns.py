@@ -139,7 +139,11 @@ class Columns:
                     f"{table.name}: words of column {column.name!r} that training rows do not have count as none of "
                     f"theirs: {listed(strange)}"
                 )
-        return np.concatenate(parts, 1).astype(np.float32), tuple(notes)
+        with np.errstate(over="ignore"):
+            x = np.concatenate(parts, 1).astype(np.float32)
+        if np.isinf(x).any():
+            raise DataError(f"{table.name} has values beyond the range of float32: rescale them")
+        return x, tuple(notes)
 
     def decode(self, x: Array) -> dict[str, Array]:
         """Columns of the table, by name, of vectors ``x`` (n, width)."""

@@ -117,7 +117,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
     def fit(self, X: ArrayLike, y: ArrayLike, **params: Any) -> NEMGANOverSampler:
         """Check X and y and count what is missing; ``fit_resample`` does the work."""
         given: Any = np.asarray(X) if np.ndim(X) > 2 else X
-        super().fit(given.reshape(len(given), -1) if given is not X else X, y, **params)
+        super().fit(given.reshape(len(given), -1) if np.ndim(X) > 2 else X, y, **params)
         return self
 
     def _check_X_y(self, X: Any, y: Any, accept_sparse: Any = None) -> Any:

@@ -88,7 +88,7 @@ def settings_for(
         defaults["gan.steps"] = 0
     if max_steps is not None:
         for key, value in _steps(build(defaults)).items():
-            defaults[key] = min(value, max_steps)
+            defaults[key] = min(value, int(max_steps))
     return build(given, defaults)
 
 

@@ -66,10 +66,16 @@ def unpack(state: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def save(estimator: NEMGANClusterer, folder: Path) -> Path:
-    """Write ``config.json`` and ``model.safetensors`` into ``folder``; returns it."""
+    """Write ``config.json`` and ``model.safetensors`` into ``folder``; returns it.
+
+    Raises:
+        CheckpointError: ``folder`` holds a run of ``nemgan train``, which would be lost.
+    """
     from nemgan.experiments.folder import write_json
     from nemgan.training.checkpoint import save_model
 
+    if (folder / "result.json").exists() or (folder / "model.json").exists():
+        raise CheckpointError(f"{folder} holds a run, which this would overwrite: give another folder")
     save_model(estimator.model_, folder)
     parameters = estimator.get_params(deep=False)
     parameters["random_state"] = estimator._seed

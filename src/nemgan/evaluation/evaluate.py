@@ -134,7 +134,7 @@ def evaluate(
     scores = clustering.scores_of_counts(table)
     of_cluster = clustering.match_counts(table) if scores.acc is not None else None
     learned = _by_class(prior, of_cluster, test.n_classes)
-    true = next((data.masses for data in (splits.train, splits.test) if (data.y >= 0).any()), None)
+    true = next((data.masses for data in (splits.train, splits.test) if (data.y >= 0).all()), None)  # few are picked
     n_generated = n_generated if model.generates else 0
     seen = _Seen(splits, found, of_cluster, facts.seed)
     return Result(

@@ -11,6 +11,7 @@ bits or of few tones, whose raw pixels become x by rint(clip(pixel / white, 0, 1
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
@@ -104,7 +105,7 @@ def export_model(
     """
     if not all(hasattr(model, name) for name in ("inverter", "generator_ema", "groups", "latent", "prior")):
         raise ConfigError(f"a {type(model).__name__} run cannot be exported, only one of model nemgan can")
-    found: Any = model.to("cpu").eval()
+    found: Any = copy.deepcopy(model).to("cpu").eval()  # the caller's stays where it is
     kind = torch.uint8 if len(found.shape) == 3 else torch.float32
     told = ["posterior", "latent"] if found.generates else ["posterior"]
     networks: dict[str, tuple[nn.Module, Tensor, list[str], list[str]]] = {

@@ -165,6 +165,12 @@ def prepare(config: Config, known: Columns | None = None, splits: Splits | None 
     if all((part == first).all() for part in blocks(splits.train.x)):
         n = len(splits.train)
         raise DataError(f"all {n} training samples of {config.data} are identical: give data that vary")
+    known_labels = int((splits.train.y >= 0).sum())
+    if config.prior == "matched" and 0 < known_labels < len(splits.train):
+        raise ConfigError(
+            f"prior=matched takes the masses from the labels, which {known_labels} of {len(splits.train)} samples "
+            "have, and those were picked somehow: use prior=learned with labels=, or give the masses"
+        )
     matched = splits.train.masses if config.prior == "matched" else None  # the masses are known, no label is
     if not config.labels:
         train = splits.train.unlabelled()
