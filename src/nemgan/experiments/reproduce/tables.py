@@ -78,7 +78,7 @@ class Group:
         return "/".join(NOTHING if mean is None else number(mean) for mean in means) + some
 
     @property
-    def drifted(self) -> tuple[tuple[str, ...], ...]:
+    def moved(self) -> tuple[tuple[str, ...], ...]:
         """The settings that have other defaults now, of each run that was made with other ones."""
         found = [drifted(cell_of(record), record) for record in self.records]
         return tuple(each for each in found if each)
@@ -89,7 +89,7 @@ class Group:
         beside = [f"{len(self.failures)} failed"] if self.failures else []
         missing = self.wanted - len(self.records) - len(self.failures)
         beside += [f"{missing} to do"] if missing > 0 else []
-        beside += [f"{len(self.drifted)} with other defaults"] if self.drifted else []
+        beside += [f"{len(self.moved)} with other defaults"] if self.moved else []
         return str(len(self.records)) + (f" ({', '.join(beside)})" if beside else "")
 
 
@@ -123,7 +123,7 @@ class Store:
 
         These also where the whole run was made with other defaults than today's, and they were not.
         """
-        return self._of_pairs(cells, lambda cell: cell.settings != cell.clusters_only().settings)
+        return self._of_pairs(cells, lambda cell: not set(CLUSTERS_ONLY) & set(cell.settings))
 
     def latest(self, cells: Iterable[Cell]) -> Group:
         """Of a whole run and of the same without the generator's stage the record that was made last, by cell.
@@ -250,14 +250,14 @@ def code_note(groups: Iterable[Group]) -> tuple[str, ...]:
     groups = list(groups)
     made = {str(record.get("code", "unknown")) for group in groups for record in group.records}
     notes = [f"Runs of {len(made)} versions of the code are mixed here."] if len(made) > 1 else []
-    moved = [each for group in groups for each in group.drifted]
+    moved = [each for group in groups for each in group.moved]
     if moved:
         keys = sorted({key for each in moved for key in each if key != "?"})
         unknown = sum("?" in each for each in moved)
         which = [*keys, *([f"{unknown} of them kept no settings"] if unknown else [])]
         notes.append(
-            f"With other defaults: {len(moved)} runs made before defaults changed ({', '.join(which)}); the command "
-            "makes them again."
+            f"With other defaults: {len(moved)} made before these changed ({', '.join(which)}); the command makes them "
+            "again."
         )
     return tuple(notes)
 
