@@ -24,7 +24,7 @@ class Centres(nn.Module):
         self.register_buffer("spread", torch.ones(()))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Posterior ``(n, K)`` of features ``(n, F)``: softmax of −‖f − c‖² over its mean within the clusters."""
+        """Posterior ``(n, K)`` of features ``(n, F)``: of K equal Gaussians around the centres."""
         distance = torch.cdist(features, self.centre, compute_mode="donot_use_mm_for_euclid_dist") ** 2
         return (-distance / self.spread).softmax(1)
 
@@ -39,7 +39,7 @@ class Centres(nn.Module):
             warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different features than clusters
             found = KMeans(len(self.centre), n_init=10, random_state=seed).fit(points)
         self.centre.copy_(torch.from_numpy(found.cluster_centers_))
-        self.spread.fill_(max(found.inertia_ / len(points), 1e-12))
+        self.spread.fill_(max(2 * found.inertia_ / points.size, 1e-12))
 
     @torch.no_grad()
     def follow(self, features: Tensor, mode: Tensor) -> None:

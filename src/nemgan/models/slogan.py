@@ -27,8 +27,9 @@ from nemgan.prior import Prior
 
 SCALE = 4.0
 """s, of the cosines."""
-FASTER = 10.0
-"""Learning rate of μ and σ over that of the networks; the authors' is 20 to 200, without Adam."""
+MIXTURE_RATE = 4e-3
+"""Of μ and σ, by Adam. At ten times that σ vanishes on digits, and with it all variety (docs/notebook.md); the authors'
+is 20 to 200 times that of the networks, without Adam."""
 MASS_RATE = 2e-3
 
 
@@ -67,7 +68,7 @@ class SLOGAN(Rival):
         return self.latent.masses().detach()
 
     def phases(self, pool: Pool) -> list[Phase]:
-        mixture = self.phase("mixture", partial(self.generator_loss, pool), FASTER * self.gan.lr)
+        mixture = self.phase("mixture", partial(self.generator_loss, pool), MIXTURE_RATE)
         phases = [*super().phases(pool), mixture]
         if self.known is None:
             phases.append(Phase("masses", ("latent.prior",), self.mass_loss, Optimiser(MASS_RATE, self.gan.betas)))
