@@ -50,6 +50,20 @@ def test_merges_that_differ_in_names_alone_are_tried_once():
     assert (groups[costs.argmin()] == all_groups[all_costs.argmin()]).all() and costs.min() == all_costs.min()
 
 
+@pytest.mark.parametrize("known", [False, True])
+def test_as_many_micro_modes_as_clusters_are_assigned_at_least_cost(known):
+    rng = np.random.default_rng(1)
+    m = 7  # 7⁷ merges are too many to try all
+    w, sizes = random_graph(m, rng)
+    masses, unary = (rng.dirichlet(np.full(m, 3.0)), rng.random((m, m)) / 9) if known else (None, None)
+    found = merges(w, sizes, m, masses=masses, unary=unary, rng=rng)
+    best = min(
+        cost(w, sizes, np.array(g), m, masses, 1.0) + (unary[np.arange(m), list(g)].sum() if known else 0)
+        for g in permutations(range(m))
+    )
+    assert len(found) == 1 and found[0].cost == pytest.approx(best, abs=1e-9)
+
+
 def test_blocks_are_recovered_whatever_their_masses():
     rng = np.random.default_rng(0)
     block = np.repeat([0, 1, 2], [14, 4, 2])

@@ -95,6 +95,7 @@ def test_a_single_label_of_a_class_tells_nothing_of_the_error() -> None:
 def test_an_interval_without_labels_is_no_narrower_than_the_number_of_samples_allows() -> None:
     x = np.array([[0, 0], [0, 0.1], [0, 0.2], [9, 9], [9, 9.1]])
     found = estimate_priors(x, n_clusters=2, restarts=1, random_state=np.random.default_rng(0))
+    assert found.agreement is None  # there is nothing to agree with
     assert np.ptp(found.interval, axis=1).min() > 0.3
 
 

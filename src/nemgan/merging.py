@@ -124,6 +124,8 @@ def merges(
     fine = _Objective(graph, sizes, np.zeros((k, m)) if unary is None else unary, masses, price)
     if m**k <= FEW:
         return _different(*_every(fine, named=masses is not None or unary is not None), sizes, most, apart)
+    if k == m:
+        return [_one_each(fine)]
     levels = sorted({n for n in (2 * m, 5 * m // 2, 3 * m, 4 * m) if m < n < k})
     blobs = [join(graph, sizes, n) for n in levels]
     found = []
@@ -166,6 +168,15 @@ def _every(objective: _Objective, named: bool = True) -> tuple[Int, Float]:
     within = (one_hot * (objective.graph @ one_hot)).sum(1)
     terms = objective.term(np.arange(m), within, objective.graph.sum(1) @ one_hot, objective.sizes @ one_hot)
     return groups, np.asarray(terms.sum(1) + objective.unary[np.arange(k), groups].sum(1), np.float64)
+
+
+def _one_each(objective: _Objective) -> Merge:
+    """The cheapest way to give each of M micro-modes a cluster of its own: an assignment, solved exactly."""
+    own, degree, sizes = np.diag(objective.graph), objective.graph.sum(1), objective.sizes
+    names = np.arange(len(own))
+    costs = objective.term(names, own[:, None], degree[:, None], sizes[:, None]) + objective.unary
+    groups = linear_sum_assignment(costs)[1]
+    return Merge(np.asarray(groups, np.int64), float(costs[names, groups].sum()))
 
 
 def starts(k: int, m: int, chains: int, rng: np.random.Generator) -> Int:

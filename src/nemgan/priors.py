@@ -69,8 +69,8 @@ class Prevalence:
         counting: share of each class among the labels themselves, with Wilson's intervals, which hold only for labels
             drawn at random; None without labels.
         n_samples, n_labels: how many were used; level: of the intervals.
-        agreement: 1 − half the mean L1 distance between the zero-label masses of the restarts used, in [0, 1]; of one
-            restart it is 1 and tells nothing.
+        agreement: 1 − half the mean L1 distance between the zero-label masses of the restarts used, in [0, 1]; None
+            where only one was used.
         restarts: how many were asked for; ``len(confidence)`` of them were used.
         confidence: of each restart that was used, see ``NEMGANClusterer.confidence_``. One on which neighbours disagree
             more than twice as much as on the best is left out, which needs no labels.
@@ -85,7 +85,7 @@ class Prevalence:
     n_samples: int
     n_labels: int
     level: float
-    agreement: float
+    agreement: float | None
     restarts: int
     confidence: tuple[float, ...]
     suggested_n_clusters: int | None = None
@@ -166,7 +166,7 @@ def estimate_priors(
         n_samples=n if unlabelled is None else len(unlabelled),  # type: ignore[arg-type]
         n_labels=int((codes >= 0).sum()),
         level=level,
-        agreement=1 - apart / 2,
+        agreement=1 - apart / 2 if len(fits) > 1 else None,
         restarts=int(restarts),
         confidence=tuple(fit.confidence_ for fit in fits),
         suggested_n_clusters=fits[0].suggested_n_clusters_,

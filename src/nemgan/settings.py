@@ -168,7 +168,7 @@ class GanConfig(Section):
     """``binary``: each mode's own cross-entropy, as the authors released it."""
     inversion_of: Literal["modes", "clusters"] = "modes"
     """What of generated samples h is to tell apart. In the plane micro-modes border on each other, and h is sure of one
-    only off the data; images have room, and told by mode they are purer."""
+    only off the data, and colour images vary too much; grey ones have room, and told by mode they are purer."""
     train_inverter: bool = False
     """Go on training h during the adversarial stage; always so where h has no stage of its own."""
     reconstruction: Weight = 0.0

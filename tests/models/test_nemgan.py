@@ -63,7 +63,7 @@ def table(model: NEMGAN, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Share of each class (rows) in each cluster (columns)."""
     with torch.no_grad():
         found = model.posterior(model.encode(torch.from_numpy(x))).argmax(1).numpy()
-    return np.array([[np.mean((y == i) & (found == j)) for j in range(model.n_clusters)] for i in range(3)])
+    return np.array([[np.mean((y == i) & (found == j)) for j in range(model.n_clusters)] for i in range(y.max() + 1)])
 
 
 def test_clusters_and_masses_are_found_without_labels(trained):
@@ -259,6 +259,27 @@ def test_resumed_anywhere_equals_uninterrupted(tmp_path, stop, uninterrupted):
         assert torch.equal(a, b) or (a.isnan().all() and b.isnan().all()), name
 
 
+@pytest.mark.parametrize(
+    ("shape", "usual"),
+    [
+        ((2,), {}),
+        ((1, 16, 16), {"contrast.steps": 5, "contrast.below": 1.0, "connect.steps": 20}),
+        ((3, 16, 16), {"network.inverter_style": "pooled", "contrast.steps": 5, "connect.steps": 0}),
+    ],
+    ids=["vectors", "two networks", "pooled"],
+)
+def test_clusters_do_not_depend_on_what_generates_from_them(shape, usual):
+    data = Dataset(np.random.default_rng(0).integers(0, 255, (60, *shape)).astype(np.uint8), np.full(60, -1), (), "any")
+    found = []
+    for words in ({"latent.dim": 20}, {"latent.dim": 90, "network.width": 8, "gan.inversion_of": "clusters"}):
+        model = make({"gan.steps": 0, "contrast.fit_steps": 5, **usual, **words}, shape)
+        log = train(model, Pool.of(data), seed=0)
+        assert ("contrast" in {row["stage"] for row in log.rows if row["kind"] == "train"}) == bool(usual)
+        with torch.no_grad():
+            found.append(model.posterior(model.encode(torch.from_numpy(data.x))))
+    assert torch.equal(*found)
+
+
 def test_few_labels_name_the_clusters():
     data, y = blobs(labelled=30)
     model = make({})
@@ -282,13 +303,49 @@ def test_the_paper_s_own_model_trains_with_every_loss(loss, shape):
 
 def test_labels_that_h_is_quite_wrong_about_still_teach_it():
     data, _ = blobs(labelled=30)
-    model = make({"gan.steps": 0, "connect.micro_modes": 6})
+    model = make({"gan.steps": 0, "connect.micro_modes": 6, "connect.balance": 0.0, "connect.micro_weight": 0.0})
     model.stages(pool := Pool.of(data))
     with torch.no_grad():
         model.inverter.mode.bias.copy_(torch.where(model.groups == 0, 60.0, -60.0))
-    loss = Connection(model, pool).supervised_loss(torch_generator(0, "labels"))
-    loss.backward()
-    assert model.inverter.mode.bias.grad.abs().sum() > 0.1  # it was 0: a probability of 1e-52 was held to be 1e-8
+    connection, rng = Connection(model, pool), torch_generator(0, "labels")
+    connection.look(rng)
+    model.scratch["votes"] = torch.full((len(data.x), 2), 0.5)
+    found = connection.refine_loss(rng)
+    assert found.logs["supervised"] > 10  # by a probability of 1e-52; held to be 1e-8, it would be 3
+    assert found.logs["disagreement"] < 1e-6  # so that the gradient is that of the labels
+    found.loss.backward()
+    assert model.inverter.mode.bias.grad.abs().sum() > 0.1  # and this would be 0
+
+
+def test_logits_of_clusters_are_those_of_their_modes_together():
+    model = make({"gan.steps": 0, "connect.micro_modes": 7})
+    model.groups.copy_(torch.tensor([2, 0, 1, 1, 0, 2, 1]))
+    x = (60 * torch.randn(9, 7, generator=torch_generator(0, "x"))).requires_grad_()
+    wanted = torch.stack([x[:, model.groups == k].logsumexp(1) for k in range(3)], 1)
+    found = model.merged_logits(x)
+    torch.testing.assert_close(found, wanted)
+    (a,), (b,) = (torch.autograd.grad((y**2).sum(), x) for y in (found, wanted))
+    torch.testing.assert_close(a, b, atol=1e-3, rtol=1e-4)
+
+
+def test_so_many_clusters_that_no_other_number_is_tried():
+    n = 104
+    data = Dataset(np.random.default_rng(0).normal(size=(2 * n, 3)).astype(np.float32), np.full(2 * n, -1), (), "any")
+    model = make({"gan.steps": 0, "connect.micro_modes": n, "latent.dim": n, "connect.steps": 5}, (3,), n)
+    train(model, Pool.of(data), seed=0)
+    assert model.counts.isnan().all() and model.agreement > 0 and len(model.groups.unique()) == n
+
+
+def test_labels_of_one_kind_alone_do_not_hide_the_others():
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(4), [40, 200, 200, 200])
+    x = (rng.normal(0, 0.4, (len(y), 6)) + 4 * np.eye(4, 6)[y]).astype(np.float32)
+    labels = np.where(y == 0, 0, -1)
+    data = Dataset(x, labels, ("a", "b", "c", "d"), "blobs")
+    model = make({"gan.steps": 0, "connect.refine_steps": 300}, (6,), 4, seed=1)
+    train(model, Pool.of(data), seed=1)
+    assert table(model, x, y).max(0).sum() > 0.99
+    assert model.masses()[0] == pytest.approx(40 / 640, abs=0.01)  # a batch of labels alone made it .18
 
 
 def test_eq_5_fits_the_prior_from_few_labels():

@@ -13,7 +13,10 @@ from torch.nn import functional as F
 
 
 def disagreement(p: Tensor, q: Tensor) -> Tensor:
-    """−E log ⟨p, q⟩ for posteriors ``p`` and ``q`` (n, M) of neighbours; zero if both are one-hot and equal."""
+    """−E log ⟨p, q⟩ for posteriors ``p`` and ``q`` (n, M) of neighbours; zero if both are one-hot and equal.
+
+    Neighbours that share less than 1e-8 are held to be on two sides of a border: they have no gradient.
+    """
     return -(p * q).sum(1).clamp_min(1e-8).log().mean()
 
 

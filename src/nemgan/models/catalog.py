@@ -35,7 +35,8 @@ def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     """
     found = {"gan.even": 0.5, "gan.margin": 0.5} | adversarial(shape) | _connection(shape, n_clusters)
     if 2 * n_clusters > found.get("connect.micro_modes", ConnectConfig().micro_modes):  # or there is none to merge
-        found |= {"connect.micro_modes": 2 * n_clusters, "latent.dim": max(2 * n_clusters, LatentConfig().dim)}
+        dim = max(2 * n_clusters, found.get("latent.dim", LatentConfig().dim))
+        found |= {"connect.micro_modes": 2 * n_clusters, "latent.dim": dim}
     return found
 
 
@@ -61,8 +62,11 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.raw_share": 0.5,
         }
     if shape[0] == 3:
-        # Colours and poses vary more within a class than between classes: features first, neighbours then.
+        # Colours and poses vary more within a class than between classes: features first, neighbours then. So much
+        # variety needs noise that weighs more beside the mode, and h need not tell the modes of one cluster apart.
         return {
+            "latent.dim": 200,
+            "gan.inversion_of": "clusters",
             "network.inverter_style": "pooled",
             "network.inverter_width": 32,
             "contrast.steps": 1300,

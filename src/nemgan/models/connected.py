@@ -42,6 +42,10 @@ if TYPE_CHECKING:
 
 
 NOTHING = LossResult(torch.zeros(()), {})
+COUNTED = 100
+"""Parts of a partition, at most, that are merged into every other number of clusters too: of more it takes hours."""
+LABELLED = 64
+"""Labelled samples, drawn with replacement, in a batch of refining."""
 NEARLY = 1.25
 """A restart that costs at most so many times as much as the best one is another answer, nearly as good."""
 
@@ -188,14 +192,19 @@ class Connection:
         neighbours = torch.cat([scratch[f"{name}_neighbours"][at] for name in shares], 1)
         return neighbours, torch.cat([share * scratch[f"{name}_weights"][at] for name, share in shares.items()], 1)
 
-    def pairs(self, rng: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Positions of samples (batch,), and micro-mode posteriors (batch, K) of them and their neighbours, changed."""
+    def pairs(self, rng: torch.Generator, also: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Positions of samples (batch,), and micro-mode posteriors (batch, K) of them and their neighbours, changed.
+
+        Last come the logits (n, K) of the samples at ``also`` (n,), changed too. h sees all in one batch: by themselves
+        they would be normalised by statistics of their own, which are not those of the data.
+        """
         i, raw = self.pool.draw(self.settings.batch, rng), self.settings.raw_share
         neighbours, weights = self.joined({"raw": raw, "own": 1 - raw}, i)
         j = neighbours.gather(1, torch.multinomial(weights, 1, generator=rng)).flatten()
-        x = self.augment(self.model.encode(self.pool.x[torch.cat([i, j])]), rng)
-        p, q = self.model.inverter.logits(x).softmax(1).chunk(2)
-        return i, p, q
+        at = torch.cat([i, j] if also is None else [i, j, also])
+        logits = self.model.inverter.logits(self.augment(self.model.encode(self.pool.x[at]), rng))
+        p, q = logits[: 2 * len(i)].softmax(1).chunk(2)
+        return i, p, q, logits[2 * len(i) :]
 
     def agree(self, p: Tensor, q: Tensor, masses: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """−E log⟨p, q⟩ + λ KL(mean ‖ masses), and its parts."""
@@ -210,30 +219,26 @@ class Connection:
 
     def connect_loss(self, rng: torch.Generator) -> LossResult:
         """Step 1."""
-        _, p, q = self.pairs(rng)
+        _, p, q, _ = self.pairs(rng)
         return LossResult(*self.agree(p, q, self.even()))
 
     def refine_loss(self, rng: torch.Generator) -> LossResult:
         """Step 3, the micro-modes kept apart beside it, and the disclosed labels if there are any."""
-        model, scratch = self.model, self.model.scratch
-        i, p, q = self.pairs(rng)
+        model, scratch, pool = self.model, self.model.scratch, self.pool
+        pick = None
+        if len(pool.labelled):
+            pick = torch.randint(len(pool.labelled), (LABELLED,), generator=rng, device=pool.device)
+        i, p, q, logits = self.pairs(rng, None if pick is None else pool.labelled[pick])
         loss, logs = self.agree(model.merged(p), model.merged(q), model.masses())
         if self.settings.micro_weight:
             loss = loss + self.settings.micro_weight * self.agree(p, q, self.even())[0]
         if self.settings.votes_weight:
             voted = -(scratch["votes"][i] * model.merged(p).clamp_min(1e-8).log()).sum(1).mean()
             loss, logs["votes"] = loss + self.settings.votes_weight * voted, voted.detach()
-        if len(self.pool.labelled):
-            supervised = self.supervised_loss(rng)
+        if pick is not None:  # L_cc of Eq. 5
+            supervised = F.cross_entropy(model.merged_logits(logits), pool.labels[pick])
             loss, logs["supervised"] = loss + supervised, supervised.detach()
         return LossResult(loss, logs)
-
-    def supervised_loss(self, rng: torch.Generator) -> Tensor:
-        """Cross-entropy of the clusters on disclosed labels (L_cc of Eq. 5)."""
-        pool = self.pool
-        pick = torch.randint(len(pool.labelled), (64,), generator=rng, device=pool.device)
-        x = self.augment(self.model.encode(pool.x[pool.labelled[pick]]), rng)
-        return F.cross_entropy(self.model.merged_logits(self.model.inverter.logits(x)), pool.labels[pick])
 
     def over_pool(self, function: Callable[[Tensor], Tensor], pool: Pool | None = None) -> Tensor:
         """``function`` of every sample of ``pool`` (by default its own), unchanged, with h at rest, ``(N, …)``."""
@@ -263,8 +268,9 @@ class Connection:
         )
         scratch["votes"] = torch.from_numpy(found.votes).float().to(pool.device)
         model.agreement.fill_(found.agreement)
-        for row, count in enumerate(evidence(found.graph, found.sizes, len(model.counts) + 1, draw)):
-            model.counts[row] = torch.tensor([count.m, count.joined, count.split])
+        if len(found.sizes) <= COUNTED:
+            for row, count in enumerate(evidence(found.graph, found.sizes, len(model.counts) + 1, draw)):
+                model.counts[row] = torch.tensor([count.m, count.joined, count.split])
         return found
 
     def graph(self) -> Graph:

@@ -111,6 +111,7 @@ class NEMGAN(Model):
                 style=net.style,
             )
             self.generator = Generator(settings.latent.dim, shape, net.width, net.style)
+        with isolated(seed, "views"):  # h's numbers are not to depend on what is generated with
             beside = views and not pooled and settings.connect.steps > 0
             width = settings.contrast.width if beside else net.inverter_width
             self.viewer = trunk(shape, width, style="pooled", batch_norm=True)[0] if beside else None
@@ -148,8 +149,10 @@ class NEMGAN(Model):
 
     def merged_logits(self, logits: Tensor) -> Tensor:
         """Logits of clusters (n, M) from those of modes (n, K)."""
-        inside = self.groups == torch.arange(self.n_clusters, device=logits.device)[:, None]
-        return logits[:, None].masked_fill(~inside, -torch.inf).logsumexp(2)
+        groups = self.groups.expand_as(logits)
+        best = logits.new_full((len(logits), self.n_clusters), -torch.inf)
+        best = best.scatter_reduce(1, groups, logits.detach(), "amax")
+        return self.merged((logits - best.gather(1, groups)).exp()).log() + best
 
     def mode_posterior(self, x: Tensor) -> Tensor:
         """Probability of each latent mode (n, K), of samples ``x``."""
