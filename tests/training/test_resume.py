@@ -209,3 +209,27 @@ def test_damaged_newest_checkpoint_costs_one_interval_only(tmp_path):
     assert same_state(whole, resumed)
     assert timeless(again.rows) == timeless(log.rows)
     assert newest not in checkpoint.present(tmp_path)
+
+
+def test_a_stage_begun_on_another_kind_of_device_goes_on_with_other_numbers(tmp_path, monkeypatch):
+    class Cut(Exception):
+        pass
+
+    def cut(moment, model):
+        if moment.step == 3:
+            raise Cut
+
+    with pytest.raises(Cut):
+        run(tmp_path, checkpoint_every=2, hooks=[Hook(1, cut)])
+    state = checkpoint.load_latest(tmp_path)
+    assert state.content["begun"]
+    foreign = {name: v[:16] if name.startswith(("rng/stage", "rng/phase")) else v for name, v in state.tensors.items()}
+    there = checkpoint.Checkpoint(foreign, state.content, state.path)  # a GPU's generator has a state of 16 bytes
+    ends = []
+    for i in range(2):
+        shutil.copytree(tmp_path, copy := tmp_path.with_name(f"copy{i}"))
+        monkeypatch.setattr(checkpoint, "load_latest", lambda folder: there)
+        with pytest.warns(RuntimeWarning, match="another kind of device"):
+            ends.append(run(copy, resume=True)[0])
+        monkeypatch.undo()
+    assert same_state(*ends)

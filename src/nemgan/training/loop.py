@@ -6,7 +6,8 @@
 A training is a function of the model's initial state, the pool, the seed and nothing else. Every phase has a random
 generator of its own, the caller's are left as they were, and hooks look but cannot touch. With a folder, the training
 can be interrupted anywhere (signal, crash, power cut) and resumed: to the same bits on a CPU with the same number of
-threads; a GPU's own kernels may differ in the last bits.
+threads; a GPU's own kernels may differ in the last bits, and on another kind of device a stage that was under way goes
+on with other random numbers, and says so.
 """
 
 from __future__ import annotations
@@ -308,7 +309,7 @@ class _Run:
         if self.begun:
             self.current = StageRun(self.model, self.stages[self.stage], self.plan["seed"])
             self.current.prepare()
-            self.current.load(state.tensors, counts)
+            self.current.load(state.tensors, counts, self.stage_step)
         try:
             torch.set_rng_state(state.tensors["rng/global"])
         except (KeyError, RuntimeError, TypeError):

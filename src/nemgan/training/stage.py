@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -15,7 +16,7 @@ from torch import Tensor
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError, DivergedError
 from nemgan.models.base import Model, Phase, Stage
-from nemgan.seeding import torch_generator
+from nemgan.seeding import derive, torch_generator
 from nemgan.training.metrics import Means
 from nemgan.training.optimisers import Averages, Updater, finite
 
@@ -29,7 +30,7 @@ class StageRun:
     """
 
     def __init__(self, model: Model, stage: Stage, seed: int) -> None:
-        self.model, self.stage = model, stage
+        self.model, self.stage, self.seed = model, stage, seed
         self.rng = torch_generator(seed, stage.name, device=model.device)
         self.rngs = {p.name: torch_generator(seed, stage.name, p.name, device=model.device) for p in stage.phases}
         self.means = Means()
@@ -91,16 +92,28 @@ class StageRun:
             found |= {f"optimiser/{name}/{key}": value for key, value in updater.state().items()}
         return found
 
-    def load(self, tensors: Mapping[str, Tensor], counts: Mapping[str, int]) -> None:
-        """Take over what ``tensors`` and ``means.counts`` gave.
+    def load(self, tensors: Mapping[str, Tensor], counts: Mapping[str, int], step: int) -> None:
+        """Take over what ``tensors`` and ``means.counts`` gave after ``step`` steps of the stage.
+
+        Generators of another kind of device have another state: new ones are made, with a warning.
 
         Raises:
             CheckpointError: something is missing or of another shape.
         """
         try:
-            self.rng.set_state(tensors["rng/stage"])
-            for name, rng in self.rngs.items():
-                rng.set_state(tensors[f"rng/phase/{name}"])
+            states = {"stage": self.rng} | {f"phase/{name}": rng for name, rng in self.rngs.items()}
+            if any(len(tensors[f"rng/{name}"]) != len(rng.get_state()) for name, rng in states.items()):
+                for name, rng in states.items():
+                    rng.manual_seed(derive(self.seed, self.stage.name, name, "from", step))
+                warnings.warn(
+                    "the checkpoint was made on another kind of device, whose random numbers cannot be continued here: "
+                    "new ones are drawn, so the end will not equal that of an uninterrupted run",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+            else:
+                for name, rng in states.items():
+                    rng.set_state(tensors[f"rng/{name}"])
             self.means.sums = {key: tensors[f"mean/{key}"].to(self.model.device) for key in counts}
         except (KeyError, RuntimeError, TypeError):
             raise CheckpointError("the checkpoint's generators or means do not fit: start a new run") from None
