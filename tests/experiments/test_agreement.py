@@ -98,6 +98,9 @@ def test_two_seeds_from_the_command_line(tiny_settings: tuple[str, ...], tmp_pat
     twins = compare_runs([folders[0], folders[1], folders[0].parent / "." / folders[0].name])
     assert twins.runs == tuple(map(str, [folders[0], folders[1], folders[0]])) and twins.alike()
     assert CliRunner().invoke(app, [*asked[:3], "--out", str(out)]).exit_code == 2  # nothing is overwritten
+    np.save(tmp_path / "x.npy", rng.integers(0, 255, (90, 8, 8), dtype=np.uint8))
+    with pytest.raises(ConfigError, match=r"is not what .* was started with"):
+        compare_runs(folders)
 
 
 def test_each_run_reads_a_table_in_its_own_way(tiny_settings: tuple[str, ...], tmp_path: Path) -> None:

@@ -86,5 +86,8 @@ def test_two_files_are_enough_to_rebuild(finished: Path, tmp_path: Path) -> None
 def test_refuses(finished: Path, tmp_path: Path) -> None:
     with pytest.raises(NemganError, match="did you mean 'onnx'"):
         export_run(finished, "onxx", tmp_path)
+    (tmp_path / "own.txt").write_text("mine")
+    with pytest.raises(NemganError, match="is not empty: give another --out"):
+        export_run(finished, "onnx", tmp_path)
     with pytest.raises(NemganError, match="no run folder"):
         export_run(tmp_path / "none", "onnx")

@@ -14,6 +14,7 @@ from nemgan.errors import CheckpointError, ConfigError
 from nemgan.experiments import folder as folders
 from nemgan.experiments.config import Config
 from nemgan.experiments.folder import Card, new_folder, read_card, read_config, slug, write_card, write_json
+from nemgan.experiments.outputs import write_new
 
 
 def test_folders_are_numbered_and_never_reused(tmp_path: Path) -> None:
@@ -37,7 +38,13 @@ def test_simultaneous_starts_get_different_numbers(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("data", "name"),
-    [("mnist-5", "mnist-5"), ("/some where/my data.npz", "my-data"), ("a b/..", "data"), ("./x/", "x")],
+    [
+        ("mnist-5", "mnist-5"),
+        ("/some where/my data.npz", "my-data"),
+        ("a b/..", "data"),
+        ("./x/", "x"),
+        ("Кошки и собаки", "Кошки-и-собаки"),
+    ],
 )
 def test_the_name_of_any_data_fits_a_folder(data: str, name: str) -> None:
     assert slug(data) == name
@@ -100,3 +107,19 @@ def test_the_digest_sees_samples_and_disclosed_labels() -> None:
     assert folders.digest(data) == folders.digest(data.take(np.arange(6)))
     assert folders.digest(data) != folders.digest(data.unlabelled())
     assert folders.digest(data) != folders.digest(data.take(np.arange(6)[::-1]))
+
+
+def test_a_new_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_new(out := tmp_path / "new" / "table.csv", "id\n")
+    with pytest.raises(FileExistsError):
+        write_new(out, "other\n")
+    assert out.read_text() == "id\n"
+
+    def full(path: Path, text: str, **options: str) -> None:
+        path.write_bytes(text.encode()[:2])
+        raise OSError("no space left")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="no space"):
+        write_new(tmp_path / "cut.csv", "id,cluster\n")
+    assert not (tmp_path / "cut.csv").exists()

@@ -131,6 +131,8 @@ def test_distances_by_more_extractors_are_kept_in_the_record(
     assert {**result(folder), "fidelity": kept} == result(finished)
     page = (folder / "report.html").read_text()
     assert all(f"Fréchet, {name}" in page for name in ("one", "two"))
+    resume_run(folder, quiet=True)
+    assert {each["extractor"] for each in result(folder)["fidelity"]} >= {"one", "two"}, "a finished run lost them"
 
 
 def test_a_record_says_what_was_ablated(tiny: list[str], tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from nemgan import report
 from nemgan.counting import Count
 from nemgan.errors import CheckpointError
 from nemgan.evaluation.result import Fidelity, Modes
+from nemgan.report import figures
 from nemgan.report.figures import cards, evidence
 
 MakeRun = Callable[..., Path]
@@ -108,6 +109,14 @@ def test_confusion_has_matched_clusters_on_the_diagonal(make_run: MakeRun) -> No
     assert [int(count) for _, _, count in cells] == [99, 1, 0, 0, 59, 1, 0, 1, 39]
     assert [bool(hit) for hit, _, _ in cells] == [row == column for row in range(3) for column in range(3)]
     assert cells[0][1] == "0.990"
+
+
+def test_a_thousand_clusters_do_not_make_a_table_of_a_million_cells(make_run: MakeRun, monkeypatch: Any) -> None:
+    monkeypatch.setattr(figures, "MOST_SHOWN", 2)
+    folder = make_run()
+    assert (
+        "Too many for a table here" in page(folder).text and 'class="hit"' not in (folder / "report.html").read_text()
+    )
 
 
 def test_without_labels_nothing_is_said_of_classes(make_run: MakeRun) -> None:

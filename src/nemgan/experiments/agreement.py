@@ -20,7 +20,7 @@ from nemgan.evaluation.evaluate import predict
 from nemgan.experiments.folder import read_config
 from nemgan.experiments.outputs import quoted
 from nemgan.experiments.prepare import load
-from nemgan.experiments.run import load_run, model_card
+from nemgan.experiments.run import load_run, model_card, prepare_again
 
 Part = tuple[Samples, Sequence[str] | None]
 
@@ -88,7 +88,8 @@ def compare_runs(folders: Sequence[Path], source: Path | None = None, *, skip_ba
         skip_bad: leave out pictures of ``source`` that cannot be read.
 
     Raises:
-        NemganError: fewer than two runs, one that is not finished or takes other samples, data that cannot be read.
+        NemganError: fewer than two runs, one that is not finished or takes other samples, data that cannot be read, or
+            that are not what the first run was given.
     """
     if len(folders) < 2:
         raise ConfigError("give two runs or more, such as two seeds of the same data: nemgan compare RUN RUN")
@@ -120,7 +121,7 @@ def _samples(first: Path, run: Path, source: Path | None, skip_bad: bool) -> lis
     """The samples at ``source`` as ``run`` takes them, or those that ``first`` was given: training, then held out."""
     config, card = read_config(first), model_card(run)
     if source is None:
-        splits = load(config, card.table)
+        splits = prepare_again(config, card, first).splits if run == first else load(config, card.table)
         return [(part.x, None if part.ids is None else part.ids.tolist()) for part in (splits.train, splits.test)]
     found = find(source, card.shape, Reading(id_column=config.id_column, skip_bad=skip_bad), card.table, card.white)
     for note in found.notes if run == first else ():

@@ -25,6 +25,7 @@ from torch.nn import functional as F
 
 from nemgan.errors import ConfigError, MissingExtra, unknown
 from nemgan.experiments.folder import write_json
+from nemgan.experiments.outputs import check_free
 from nemgan.experiments.run import load_run, model_card
 from nemgan.tones import apply_curves
 
@@ -78,10 +79,12 @@ def export_run(run: Path, form: str = "torch-export", out: Path | None = None) -
     """Write a finished run's networks in ``form`` into ``out`` (by default RUN/export); returns the files.
 
     Raises:
-        NemganError: not a finished run, no such format, or onnx not installed.
+        NemganError: not a finished run, no such format, ``out`` is not empty, or onnx not installed.
     """
     if form not in FORMATS:
         raise unknown("format", form, FORMATS)
+    if out is not None:
+        check_free(Path(out))
     _, model = load_run(Path(run))
     card = model_card(Path(run))
     about: dict[str, object] = {"columns": list(card.columns)} if card.columns else {}

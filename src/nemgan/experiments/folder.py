@@ -121,7 +121,7 @@ def new_folder(out: Path, config: Config) -> Path:
 def slug(data: str) -> str:
     """A data set's name or path as part of a file name, at most 40 characters."""
     name = data if "/" not in data and "\\" not in data else Path(data).stem
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:40] or "data"
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.")[:40] or "data"
 
 
 def _number(entry: str) -> int:

@@ -49,10 +49,14 @@ def check_free(out: Path, folder: bool = True) -> None:
 
 
 def write_new(out: Path, text: str) -> None:
-    """Write a file that does not exist yet, making the folders it lies in."""
+    """Write a file that does not exist yet, making the folders it lies in; whole or, on an error, not at all."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with open(out, "x", encoding="utf-8", newline="") as file:
-        file.write(text)
+    out.touch(exist_ok=False)
+    try:
+        out.write_text(text, encoding="utf-8", newline="")
+    except BaseException:
+        out.unlink()
+        raise
 
 
 def sample_run(folder: Path, out: Path, *, mode: int | str | None = None, n: int = 64, seed: int = 0) -> Path:

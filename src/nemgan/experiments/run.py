@@ -19,10 +19,11 @@ from nemgan.data.catalog import data_root, names
 from nemgan.data.dataset import Splits
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError
-from nemgan.evaluation.evaluate import Facts, Result, evaluate
+from nemgan.evaluation.evaluate import Facts, evaluate
 from nemgan.evaluation.extractors import Extractor, extractor
 from nemgan.evaluation.judge import judge_of
 from nemgan.evaluation.pictures import collect, save
+from nemgan.evaluation.result import Fidelity, Result
 from nemgan.experiments import hooks
 from nemgan.experiments.config import Config, build, flat, parse_overrides
 from nemgan.experiments.folder import (
@@ -180,9 +181,8 @@ def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
             write_text(folder / RESULT, result.to_json())
         elif wanted:
             asked = {each.name for each in ready}
-            new = {each.extractor: each for each in result.fidelity if each.extractor in asked}
-            by = {each.extractor: each for each in stored.fidelity} | new  # the judge's stays the first, and as it was
-            write_text(folder / RESULT, replace(stored, fidelity=tuple(by.values())).to_json())
+            new = [each for each in result.fidelity if each.extractor in asked]  # the judge's stays as it was
+            write_text(folder / RESULT, _with_distances(stored, [*stored.fidelity, *new]).to_json())
             write_report(folder)
     return result
 
@@ -192,6 +192,11 @@ def _record(folder: Path) -> Result | None:
     with suppress(FileNotFoundError, CheckpointError):
         return Result.from_json((folder / RESULT).read_bytes())
     return None
+
+
+def _with_distances(record: Result, distances: Iterable[Fidelity]) -> Result:
+    """``record`` with ``distances``: of those by one extractor the last, in the place of the first."""
+    return replace(record, fidelity=tuple({each.extractor: each for each in distances}.values()))
 
 
 def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = None) -> dict[str, object]:
@@ -276,7 +281,7 @@ def _finish(
 ) -> None:
     """Train (on), then evaluate, and write what the folder lacks."""
     pool = Pool.of(prepared.train, model.device)
-    watch = config.train
+    watch, before = config.train, _record(folder) if resume else None
 
     def ready() -> None:
         """Write the configuration, which has more steps than it had where a run is to grow."""
@@ -314,6 +319,8 @@ def _finish(
         },
     )
     result = measure(config, model, prepared, folder)
+    if before and before.steps == result.steps:  # of a finished run: distances that were added since are still true
+        result = _with_distances(result, [*before.fidelity, *result.fidelity])
     write_text(folder / RESULT, result.to_json())
     save(folder / PICTURES, collect(model, prepared.splits, seed=config.seed))
     write_report(folder)

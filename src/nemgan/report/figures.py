@@ -13,6 +13,8 @@ from nemgan.report.diagnosis import percent
 NO_CLASS = "no class"
 MOST_CLUSTERS = 30
 """Clusters whose neighbours are listed, the heaviest ones."""
+MOST_SHOWN = 60
+"""Clusters or classes that a table of both has room for."""
 
 
 @dataclass(frozen=True)
@@ -170,9 +172,14 @@ def masses(result: Result, found: Sequence[Cluster]) -> list[tuple[str, list[tup
 
 
 def confusion(result: Result, found: Sequence[Cluster]) -> dict[str, Any] | None:
-    """Rows of ``(class, [(count, share of the class)])`` with the matched clusters on the diagonal."""
+    """Rows of ``(class, [(count, share of the class)])`` with the matched clusters on the diagonal.
+
+    Of more than ``MOST_SHOWN`` clusters or classes there are no rows and no columns.
+    """
     if result.confusion is None or result.class_of_cluster is None:
         return None
+    if max(len(result.confusion), len(result.class_of_cluster)) > MOST_SHOWN:
+        return {"columns": [], "rows": []}
     matched = {c: k for k, c in enumerate(result.class_of_cluster) if c >= 0}
     columns = [matched[c] for c in sorted(matched)] + [k for k, c in enumerate(result.class_of_cluster) if c < 0]
     rows = []

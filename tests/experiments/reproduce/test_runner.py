@@ -71,6 +71,7 @@ def test_a_run_of_other_defaults_than_today_s_is_due_again() -> None:
     assert due([A, B], {A: record(A, configured=then), B: made(B)}) == [A]
     clusters = A.clusters_only()
     assert "gan.lr" in (configured(A) or {}) and "gan.lr" not in (configured(clusters) or {})
+    assert "latent.dim" in (configured(A) or {}) and "latent.dim" not in (configured(clusters) or {})
     assert drifted(Cell("umap-gmm", "mnist", 0), record(A)) == ()  # no model of ours
 
 

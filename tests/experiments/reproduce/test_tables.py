@@ -234,6 +234,11 @@ def test_the_page_is_made_of_stored_records(stored: Path, tmp_path: Path) -> Non
     assert ".905 ± .007" in text and "| impossible |" in text and str(tmp_path) not in text
     for name in TARGETS:
         assert f"`nemgan reproduce {name}`" in text
+    assert CliRunner().invoke(app, ["reproduce", "--write", str(page), "--results", str(stored)]).exit_code == 0
+    page.write_text("# My own words\n")
+    refused = CliRunner().invoke(app, ["reproduce", "--write", str(page), "--results", str(stored)])
+    assert refused.exit_code == 2 and "is no page of results" in refused.output
+    assert page.read_text() == "# My own words\n"
 
 
 def test_the_command_shows_runs_and_refuses(stored: Path) -> None:

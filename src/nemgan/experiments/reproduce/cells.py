@@ -137,8 +137,8 @@ def _configured(model: str, data: str, words: tuple[str, ...]) -> Mapping[str, A
     except NemganError:
         return None
     shaping = ("prior", *flat(ModelSettings()))
-    if not config["gan.steps"]:  # nothing is generated, whatever the rest of the section says
-        shaping = tuple(key for key in shaping if key == "gan.steps" or not key.startswith("gan."))
+    if not config["gan.steps"]:  # nothing is generated, whatever these sections say
+        shaping = tuple(key for key in shaping if key == "gan.steps" or not key.startswith(("gan.", "latent.")))
     return {key: config[key] for key in shaping}
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from nemgan.errors import ConfigError
 from nemgan.experiments.folder import write_text
 from nemgan.experiments.reproduce.tables import Store, markdown
 from nemgan.experiments.reproduce.targets import Target
@@ -32,7 +33,13 @@ def render(targets: Iterable[Target], store: Store, budget: str, seeds: Sequence
 
 
 def write(path: Path, targets: Iterable[Target], store: Store, budget: str, seeds: Sequence[int] | None) -> None:
-    """Write the page to ``path``, wholly or not at all."""
+    """Write the page to ``path``, wholly or not at all; in place of an earlier one, but of nothing else.
+
+    Raises:
+        ConfigError: ``path`` is a file that is no such page.
+    """
+    if path.exists() and not (path.is_file() and path.read_bytes().startswith(HEAD.splitlines()[0].encode())):
+        raise ConfigError(f"{path} exists and is no page of results: give another --write, nothing else is overwritten")
     path.parent.mkdir(parents=True, exist_ok=True)
     pictures = Path(os.path.relpath(store.folder / "figures", path.parent)).as_posix()
     write_text(path, render(targets, store, budget, seeds, pictures))
