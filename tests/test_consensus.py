@@ -36,7 +36,8 @@ def test_clear_clusters_get_every_vote_whatever_their_masses():
     found = vote(x, 3)
     assert found.votes.shape == (450, 3) and found.votes.sum(1) == pytest.approx(1)
     assert accuracy(found.votes.argmax(1), y) == 1 and found.agreement == 1 and found.cost < 0.01
-    assert found.graph.sum() == pytest.approx(1) and found.sizes.sum() == pytest.approx(1)
+    for graph, sizes in found.partitions:
+        assert graph.sum() == pytest.approx(1) and sizes.sum() == pytest.approx(1)
 
 
 def test_one_cloud_cut_in_three_is_not_agreed_upon():

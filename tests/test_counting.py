@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nemgan.counting import Count, evidence, fitting_better, pair_cut, suggest
+from nemgan.counting import Count, agreed, evidence, fitting_better, pair_cut, suggest
 
 
 def graph(blocks, leak=0.004, seed=0):
@@ -33,6 +33,14 @@ def test_empty_micro_modes_say_nothing():
     padded = np.pad(w, ((0, 8), (0, 8)))
     with_empty = evidence(padded, np.pad(sizes, (0, 8)), 3, np.random.default_rng(0))
     assert with_empty == evidence(w, sizes, 3, np.random.default_rng(0))
+
+
+def test_another_number_is_better_only_where_all_agree():
+    two, three = [Count(2, 0.1, 0.4), Count(3, 0.1, 0.05)], [Count(2, 0.1, 0.2), Count(3, 0.1, 0.7)]
+    assert agreed([two, three], 2) == two and agreed([three, two], 3) == [three[0], three[1]]
+    assert fitting_better(agreed([three], 2), 2) == three[1]
+    assert fitting_better(agreed([three, three, two], 2), 2) is None
+    assert agreed([], 2) == []
 
 
 def test_pair_cut_by_hand():

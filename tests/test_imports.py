@@ -18,6 +18,7 @@ ROOT = Path(nemgan.__file__).parent
 # Floor of each module or package of nemgan (docs/architecture.md). The report reads files that a run left and nothing
 # else, so it lies below the experiments that end with it.
 FLOORS = {
+    "callers": 0,
     "errors": 0,
     "seeding": 0,
     "settings": 0,

@@ -72,6 +72,12 @@ def test_blocks_are_recovered_whatever_their_masses():
     assert all(len(set(found[block == b])) == 1 for b in range(3)) and len(set(found)) == 3
 
 
+def test_no_cluster_is_left_empty_to_save_a_cut():
+    sizes = np.array([0.995 / 7] * 7 + [0.005])  # to part the last from the rest costs more than its mass is worth
+    found = merge(np.full((8, 8), 1 / 64), sizes, 2, masses=np.array([0.995, 0.005]), rng=np.random.default_rng(0))
+    assert found.groups.tolist() == [0] * 7 + [1]
+
+
 def test_known_masses_order_the_clusters():
     rng = np.random.default_rng(0)
     block = np.repeat([0, 1], [3, 7])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import softmax
 
 from nemgan import prevalence as p
 
@@ -28,7 +29,7 @@ def test_em_recovers_a_shifted_mix() -> None:
     """Exact posteriors of N(−1, 1) against N(1, 1) learned at 50:50; EM is then maximum likelihood."""
     rng = np.random.default_rng(0)
     x, _ = bell(40_000, np.array([0.85, 0.15]), rng)
-    posterior = p.softmax(np.stack([-x, x], 1))
+    posterior = softmax(np.stack([-x, x], 1), axis=1)
     np.testing.assert_allclose(p.em(posterior, np.array([0.5, 0.5])), [0.85, 0.15], atol=0.01)
     doubled = p.em(np.concatenate([posterior, posterior[:9]]), np.array([0.5, 0.5]))
     weights = np.ones(len(x))
@@ -43,7 +44,7 @@ def test_stacking_finds_temperature_and_bias() -> None:
     spoilt = np.stack([4 * right + [0.8, 0], useless])
     a, b, nll = p._stack(spoilt, y, np.ones(len(y)), np.zeros(2), np.full(2, 0.5))
     assert abs(a[0] - 0.25) < 0.02 and a[1] < 0.03 and abs((b[0] - b[1]) + 0.8 / 4) < 0.05
-    exact = -np.log(p.softmax(right)[np.arange(len(y)), y]).sum()
+    exact = -np.log(softmax(right, axis=1)[np.arange(len(y)), y]).sum()
     assert nll == pytest.approx(exact, rel=1e-3)
 
 
@@ -78,7 +79,7 @@ def test_intervals_cover_and_the_estimate_beats_the_others(per_class: bool) -> N
         low, high = p.interval(point, draws, factor=p.stretch(labels.y))[0]
         covered += int(low <= truth[0] <= high)
         plain = p.regression(x / x.std())(labels, np.ones(len(labels.y)), everything)
-        em = p.em(p.softmax(plain), np.array([0.5, 0.5]))
+        em = p.em(softmax(plain, axis=1), np.array([0.5, 0.5]))
         for name, found in {"EM": em, "ours": point, "counting": p.counting(labels.y, 2)}.items():
             errors.setdefault(name, []).append(float(np.abs(found - truth).sum()))
     mean = {name: float(np.mean(values)) for name, values in errors.items()}
@@ -93,7 +94,7 @@ def test_clusters_learned_in_another_mix_than_that_of_the_samples() -> None:
         rng = np.random.default_rng(seed)
         y = rng.choice(2, 400, p=truth)
         x = rng.normal(2.4 * y - 1.2, 1)
-        posterior = p.softmax(np.stack([-1.2 * x, 1.2 * x], 1) + np.log(learned))
+        posterior = softmax(np.stack([-1.2 * x, 1.2 * x], 1) + np.log(learned), axis=1)
         for name, mix in {"told": learned, "not told": None}.items():
             few = p.FewLabels([p.named_clusters(posterior, mix)], ten_of_each(y, rng), np.arange(400))
             errors[name] += float(np.abs(few.shares() - truth).sum()) / 8

@@ -55,7 +55,7 @@ def test_gradient_of_alpha_comes_from_softmax():
 @pytest.mark.parametrize(
     ("values", "n", "words"),
     [
-        ([0.5, 0.6], 2, "sums to 1.1"),
+        ([0.5, 0.6], 2, "sum to 1.1"),
         ([0.5, 0.5], 3, "2 masses but there are 3 clusters"),
         ([1.0, 0.0], 2, "not above zero"),
         ([1.5, -0.5], 2, "not above zero"),

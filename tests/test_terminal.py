@@ -25,7 +25,7 @@ def test_without_labels_no_score_is_printed(capsys: pytest.CaptureFixture[str]) 
     assert (
         "no labels used" in found
         and "cluster 0: .700, cluster 1: .300" in found
-        and "not known: the data have no labels" in found
+        and "not known: the samples held out have no labels" in found
     )
     assert "purity" not in found and "true" not in found and " -" not in found
 

@@ -9,6 +9,7 @@ the clusters are: it falls where the cut is ambiguous.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -17,9 +18,11 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_array
 from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
 
+from nemgan import smoothing
 from nemgan.merging import merges, mode_graph
-from nemgan.smoothing import cost, links, smooth
+from nemgan.smoothing import links, smooth
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
@@ -38,15 +41,14 @@ class Consensus:
         votes: share of the merges that put a sample into a cluster ``(N, M)``, rows summing to one.
         agreement: mean share of samples that two merges put alike, clusters matched, in (0, 1].
         cost: mean cost of the merges that voted.
-        graph: neighbour weights ``(modes, modes)`` between the parts of the partition whose merge is most typical.
-        sizes: masses of those parts ``(modes,)``.
+        partitions: of each that voted, the one whose merge is most typical first: neighbour weights ``(modes, modes)``
+            between its parts, and their masses ``(modes,)``.
     """
 
     votes: Float
     agreement: float
     cost: float
-    graph: Float
-    sizes: Float
+    partitions: tuple[tuple[Float, Float], ...]
 
 
 def consensus(
@@ -77,7 +79,7 @@ def consensus(
     parts, found, costs = [], [], []
     for _ in range(runs):
         start = int(rng.integers(2**31))
-        part = KMeans(modes, n_init=1, max_iter=50, random_state=start).fit(points).labels_.astype(np.int64)
+        part = parted(points, modes, start, max_iter=50)
         parts.append(_weighed(part, graph, modes))
         end, price = _best_merge(part, *parts[-1], between, n_clusters, masses, judged, rng)
         found.append(end)
@@ -90,7 +92,9 @@ def consensus(
     votes = np.stack([(ends[voters] == k).mean(0) for k in range(n_clusters)], 1)
     pairs = alike[~np.eye(runs, dtype=bool)]
     agreement = float(pairs.mean()) if runs > 1 else 1.0
-    return Consensus(votes, agreement, float(np.mean(np.array(costs)[voters])), *parts[centre])
+    order = sorted(voters.tolist(), key=lambda i: (i != centre, -alike[centre, i]))
+    cost = float(np.mean(np.array(costs)[voters]))
+    return Consensus(votes, agreement, cost, tuple(parts[i] for i in order))
 
 
 class _Labels(NamedTuple):
@@ -141,17 +145,25 @@ def _price(between: csr_array, clusters: Int, n_clusters: int, masses: Float | N
     A wrong cluster of nearly the right mass can cost as little as the right one (MNIST-5: the 1s on either side), and
     what is left to its mass, a per cent, hardly counts. To be met, it has to be paid in links.
     """
-    price = cost(between, clusters, n_clusters, masses)
+    price = smoothing.cost(between, clusters, n_clusters, masses)
     if masses is None:
         return price
     met = smooth(between, clusters, n_clusters, masses=masses)
-    return (price + cost(between, met, n_clusters, masses)) / 2
+    return (price + smoothing.cost(between, met, n_clusters, masses)) / 2
 
 
 def _compared(found: list[Int], n_clusters: int) -> tuple[Int, Float]:
     """Each of R clusterings under each one's names ``(R, R, N)``, and the share they put alike ``(R, R)``."""
     named = np.stack([[rename(other, one, n_clusters) for other in found] for one in found])
     return named, (named == np.stack(found)[:, None]).mean(2)
+
+
+def parted(points: NDArray[np.float32], k: int, seed: int, max_iter: int = 300) -> Int:
+    """Part of each of ``points`` (N, D) by K-means from one start ``(N,)``; where points repeat some stay empty."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different points than parts
+        found = KMeans(k, n_init=1, max_iter=max_iter, random_state=seed).fit_predict(points)
+    return np.asarray(found, np.int64)
 
 
 def rename(clusters: Int, like: Int, n_clusters: int) -> Int:

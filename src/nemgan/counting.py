@@ -7,8 +7,10 @@ so they compare: m is natural where the least separate pair is still more separa
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import chain, combinations
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +66,18 @@ def evidence(graph: Float, sizes: Float, most: int, rng: np.random.Generator) ->
         splits = [best_split(graph, sizes, groups == k, rng) for k in range(m)]
         found.append(Count(m, float(joined), float(min(splits))))
     return found
+
+
+def agreed(several: Iterable[list[Count]], m: int) -> list[Count]:
+    """The evidence that several sets of micro-modes agree on; one alone often sees a gap that the others do not.
+
+    For ``m`` clusters, which were asked for, it is the best of any, and for each other number the worst.
+    """
+    found: dict[int, list[Count]] = {}
+    for count in chain.from_iterable(several):
+        found.setdefault(count.m, []).append(count)
+    ratio = attrgetter("ratio")
+    return [max(counts, key=ratio) if k == m else min(counts, key=ratio) for k, counts in found.items()]
 
 
 def pair_cut(a: float, across: float, b: float) -> float:

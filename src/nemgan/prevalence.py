@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment, minimize
-from scipy.special import logsumexp
+from scipy.special import logsumexp, softmax
 from scipy.stats import norm
 from scipy.stats import t as student
 from sklearn.linear_model import LogisticRegression
@@ -71,12 +71,6 @@ def em(posterior: Float, trained: Float, weights: Float | None = None, steps: in
             return np.asarray(new)
         pi = new
     return pi
-
-
-def softmax(logits: Float) -> Float:
-    """Rows that sum to one ``(N, M)``."""
-    shifted = np.exp(logits - logits.max(1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(1, keepdims=True))
 
 
 @dataclass(frozen=True)
@@ -185,7 +179,7 @@ class FewLabels:
         scale, bias = self._pool(times)
         logits = sum(a * expert(labels, times, self.among) for a, expert in zip(scale, self.experts, strict=True))
         power = sharpness(len(labels.y)) if power is None else power
-        return em(softmax(power * (logits + bias)), np.full(m, 1 / m), weights)
+        return em(softmax(power * (logits + bias), axis=1), np.full(m, 1 / m), weights)
 
     def _pool(self, times: Float) -> tuple[Float, Float]:
         """Weights of the experts and biases of the classes that fit the held-out labels."""
@@ -213,7 +207,7 @@ def _stack(held_out: Float, y: Int, weights: Float, offset: Float, around: Float
     start = np.concatenate([around, np.zeros(held_out.shape[2])])
 
     def fit(theta: Float) -> tuple[float, Float]:
-        p = softmax(np.tensordot(theta[:experts], held_out, 1) + theta[experts:] + offset)
+        p = softmax(np.tensordot(theta[:experts], held_out, 1) + theta[experts:] + offset, axis=1)
         nll = -float(weights @ np.log(np.maximum(p[rows, y], TINY)))
         p[rows, y] -= 1
         p *= weights[:, None]

@@ -33,7 +33,7 @@ def check_masses(values: Sequence[float] | NDArray[np.float64], n: int) -> NDArr
         shown = ", ".join(f"{m:g}" for m in masses)
         raise ConfigError(f"prior ({shown}) has a mass that is not above zero: drop that cluster or give it a share")
     if abs(masses.sum() - 1) > 1e-3:
-        raise ConfigError(f"prior sums to {masses.sum():g}, not 1: scale the masses so that they do")
+        raise ConfigError(f"the masses sum to {masses.sum():g}, not 1: scale the masses so that they do")
     return np.asarray(masses / masses.sum(), np.float64)
 
 

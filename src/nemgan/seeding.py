@@ -7,6 +7,7 @@ generators of torch, NumPy and Python are neither read nor moved.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     import torch
+
+_ONE_AT_A_TIME = threading.RLock()
 
 
 def derive(seed: int, *names: str | int) -> int:
@@ -39,14 +42,15 @@ def torch_generator(seed: int, *names: str | int, device: torch.device | str = "
 def isolated(seed: int, *names: str | int) -> Iterator[None]:
     """Run torch code that insists on the global generator (module constructors) from a stream of its own.
 
-    The caller's CPU generator is put back on exit, also after an error. Only the CPU generator is covered, so
-    build modules on the CPU and move them afterwards.
+    The caller's CPU generator is put back on exit, also after an error; threads of ours wait for each other, for there
+    is but one. Only the CPU generator is covered, so build modules on the CPU and move them afterwards.
     """
     import torch
 
-    before = torch.get_rng_state()
-    torch.default_generator.manual_seed(derive(seed, *names))
-    try:
-        yield
-    finally:
-        torch.set_rng_state(before)
+    with _ONE_AT_A_TIME:
+        before = torch.get_rng_state()
+        torch.default_generator.manual_seed(derive(seed, *names))
+        try:
+            yield
+        finally:
+            torch.set_rng_state(before)

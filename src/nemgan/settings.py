@@ -69,7 +69,7 @@ class ConnectConfig(Section):
     micro_modes: Count = 20
     """Small modes that h first sorts samples into, and that are merged into the clusters; no fewer than these."""
     neighbours: Count = 10
-    """Nearest samples that are looked up for each."""
+    """Nearest samples that are looked up for each; fewer where clusters are smaller (few samples, known masses)."""
     metric: Literal["euclidean", "cosine"] = "euclidean"
     """Of the raw samples. By angle (``cosine``), images that differ in brightness alone are alike."""
     weights: Literal["local", "flat"] = "local"

@@ -94,7 +94,7 @@ def print_summary(record: Mapping[str, Any]) -> None:
             "clusters": record["n_clusters"],
             **_certainty(record),
             **_masses(record),
-            **(scores if record["acc"] is not None else {"accuracy": "not known: the data have no labels"}),
+            **(scores if record["acc"] is not None else {"accuracy": "not known: the samples held out have no labels"}),
             **{_of(each): _distances(each) for each in record.get("fidelity", ())},
             "time": f"{record['seconds']:.0f} s, {record['steps']} steps",
         }

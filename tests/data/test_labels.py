@@ -38,7 +38,7 @@ def test_reads_what_spreadsheets_write(tmp_path: Path, mark: str, heading: bool)
     ("text", "why"),
     [
         ("id;label\n0,a\n", "'0,a' has 1 columns: give two columns, id and label .* with semicolons between"),
-        ("9,a\n8,a\n", r"id '9' matches no sample \(nor do 1 others\); ids look like 0, 1"),
+        ("9,a\n8,a\n", r"id '9' matches no sample \(nor does 1 other\); ids look like 0, 1"),
         ("0,a\n0,b\n", "id '0' comes twice, as a and b"),
         ("0\n", "has 1 columns: give two columns"),
         ("0,a,x\n", "has 3 columns"),

@@ -25,6 +25,7 @@ from nemgan.estimators.fitting import draw
 from nemgan.estimators.labels import encode
 from nemgan.estimators.layout import Layout, learn
 
+pytestmark = pytest.mark.filterwarnings("ignore:no sample is in cluster")  # after so few steps
 Array = NDArray[Any]
 QUICK: dict[str, Any] = {"settings": {"gan.steps": 20}}
 
@@ -168,7 +169,7 @@ def test_flat_images_in_a_pipeline() -> None:
     assert model[-1].sample(3)[0].shape == (3, 80)
 
 
-@pytest.mark.filterwarnings("ignore:.*clusters fit the data better")
+@pytest.mark.filterwarnings("ignore:.*clusters may fit the data better")
 def test_pipeline_grid_search_clone_and_set_output() -> None:
     x, _ = blobs((20, 10))
     search = GridSearchCV(
@@ -190,7 +191,7 @@ def test_without_generator() -> None:
             ask()
 
 
-@pytest.mark.filterwarnings("ignore:.*clusters fit the data better")
+@pytest.mark.filterwarnings("ignore:.*clusters may fit the data better")
 def test_new_vectors_stay_within_the_range_of_those_given(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     x = np.stack([rng.exponential(1, 60) + 3, rng.random(60) > 0.7, rng.integers(2, 5, 60)], 1).astype(np.float32)
@@ -295,7 +296,7 @@ def test_bad_requests_to_a_fitted_one(fitted: NEMGANClusterer) -> None:
     for request, words in [
         (lambda: fitted.sample(3, cluster=2), "no cluster 2"),
         (lambda: fitted.sample(-1), "n=-1"),
-        (lambda: fitted.sample(3, priors=[1, 1]), "sums to 2"),
+        (lambda: fitted.sample(3, priors=[1, 1]), "sum to 2"),
         (lambda: fitted.sample(3, cluster=0, priors=[0.5, 0.5]), "drop one"),
         (lambda: fitted.predict(np.eye(3)), "3 features"),
     ]:
@@ -356,7 +357,7 @@ def test_no_generator_and_its_steps_contradict_each_other() -> None:
 def test_another_number_of_clusters_is_suggested_and_kept(tmp_path: Path) -> None:
     x, y = blobs((60, 60, 60))
     model = NEMGANClusterer(2, generate=False)
-    with pytest.warns(UserWarning, match="3 clusters fit the data better than 2: try n_clusters=3, or give labels"):
+    with pytest.warns(UserWarning, match="3 clusters may fit the data better than 2: try n_clusters=3, or give labels"):
         model.fit(x)
     assert model.suggested_n_clusters_ == 3
     assert pickle.loads(pickle.dumps(model)).suggested_n_clusters_ == 3
@@ -379,7 +380,7 @@ def test_columns_of_dates_are_named() -> None:
     days = pandas.date_range("2020-01-01", periods=4)
     table = pandas.DataFrame({"d": days, "e": days - days[0], "f": days.tz_localize("UTC"), "x": np.arange(4.0)})
     for columns, named in ((["d", "e", "f", "x"], "d, e, f"), (["d"], "d")):
-        with pytest.raises(NemganError, match=f"columns {named} hold dates: turn them into numbers"):
+        with pytest.raises(NemganError, match=f"{named} holds? dates: turn them into numbers"):
             NEMGANClusterer(2).fit(table[columns])
 
 

@@ -21,7 +21,7 @@ from nemgan.experiments import export, outputs
 from nemgan.experiments import run as running
 from nemgan.experiments.config import of_priors
 from nemgan.experiments.export import export_run
-from nemgan.experiments.outputs import mode_number, predict_run, sample_run
+from nemgan.experiments.outputs import cluster_number, predict_run, sample_run
 from nemgan.experiments.prepare import prepare
 from nemgan.experiments.run import configure, evaluate_run, model_card, run
 
@@ -64,10 +64,10 @@ def test_rows_of_a_table_are_clustered_by_their_own_names(of_table: Path, table:
 
 def test_samples_of_a_table_are_rows_of_it(of_table: Path, table: Path, tmp_path: Path) -> None:
     made = rows(sample_run(of_table, tmp_path / "new.csv", n=30))
-    assert len(made) == 30 and list(made[0]) == ["age", "town", "mode"]
+    assert len(made) == 30 and list(made[0]) == ["age", "town", "cluster"]
     ages = [int(row["age"]) for row in rows(table)]
     assert all(min(ages) <= int(row["age"]) <= max(ages) and row["town"] in ("Graz", "Linz", "Wels") for row in made)
-    assert {row["mode"] for row in rows(sample_run(of_table, tmp_path / "one.csv", mode=1, n=4))} == {"1"}
+    assert {row["cluster"] for row in rows(sample_run(of_table, tmp_path / "one.csv", cluster=1, n=4))} == {"1"}
     assert predict_run(of_table, tmp_path / "new.csv").count("\n") == 31  # and may be clustered themselves
     with pytest.raises(ConfigError, match=r"rows of a table: give --out FILE\.csv"):
         sample_run(of_table, tmp_path / "x.npz")
@@ -168,10 +168,10 @@ def test_some_kinds_without_any_label(table: Path, tiny: list[str], tmp_path: Pa
     rows = list(csv.DictReader(predict_run(folder, table).splitlines()))
     assert all(row["class"] == ["left", "right", ""][int(row["cluster"])] for row in rows)
     assert len({row["cluster"] for row in rows}) > 1
-    by_name, by_number = (sample_run(folder, tmp_path / f"{mode}.csv", mode=mode, n=5) for mode in ("right", 1))
+    by_name, by_number = (sample_run(folder, tmp_path / f"{k}.csv", cluster=k, n=5) for k in ("right", 1))
     assert by_name.read_text() == by_number.read_text()
-    with pytest.raises(ConfigError, match="there is no mode 'up': give its number, or one of left, right"):
-        sample_run(folder, tmp_path / "up.csv", mode="up")
+    with pytest.raises(ConfigError, match="there is no cluster 'up': give its number, or one of left, right"):
+        sample_run(folder, tmp_path / "up.csv", cluster="up")
     with pytest.raises(ConfigError, match="finds none without labels"):
         prepare(configure([*words[len(tiny) - 1 :], "preset=paper"]))
     masses = configure([*words[:-1], "prior=[.5,.3,.2]"])
@@ -180,11 +180,11 @@ def test_some_kinds_without_any_label(table: Path, tiny: list[str], tmp_path: Pa
 
 def test_a_name_that_is_a_number_comes_before_the_number(caplog: pytest.LogCaptureFixture) -> None:
     names = ("1", "2", "", "left")
-    assert [mode_number(mode, names) for mode in ("1", "2", "left", "2", "0", "3")] == [0, 1, 3, 1, 0, 3]
-    assert "mode 1 is taken for the class named 1, which is cluster 0; cluster 1 is 2" in caplog.text
+    assert [cluster_number(k, names) for k in ("1", "2", "left", "0", "3", "cluster-2")] == [0, 1, 3, 0, 3, 2]
+    assert "1 is taken for the class named 1, which is cluster 0; cluster 1 is 2" in caplog.text
     assert "cluster 2 is unnamed" in caplog.text
     with pytest.raises(ConfigError, match="one of 1, 2, left"):
-        mode_number("right", names)
+        cluster_number("right", names)
 
 
 def test_classes_without_a_disclosed_label_name_no_cluster(tiny: list[str]) -> None:

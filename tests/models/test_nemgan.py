@@ -130,6 +130,8 @@ def test_restarts_keep_the_cheapest_and_doubt_it_where_another_is_nearly_as_chea
         clusters, cost = answers.pop(0)
         model.scratch["votes"] = torch.stack([clusters, ~clusters], 1).float()
         model.agreement.fill_(1.0)
+        model.groups.fill_(0)[: 3 - len(answers)] = 1
+        torch.nn.init.constant_(model.inverter.mode.bias, 3 - len(answers))
         return {"cost": cost}
 
     monkeypatch.setattr(connection, "merge", merge)
@@ -137,6 +139,7 @@ def test_restarts_keep_the_cheapest_and_doubt_it_where_another_is_nearly_as_chea
         logs = connection.finish(run, torch_generator(0, "t"))
     assert logs["best"] == pytest.approx(0.2) and logs["agreement"] == pytest.approx(0.9)
     assert torch.equal(model.scratch["votes"][:, 0].bool(), half)
+    assert model.groups.sum() == 2 and (model.inverter.mode.bias == 2).all()  # h and clusters are the second's too
     assert not [key for key in model.scratch if "/" in key]
 
 
@@ -209,6 +212,19 @@ def test_labelled_samples_are_shown_under_their_own_cluster(trained):
     shown = Adversary(model, wrong, Connection(model, wrong))._look(Connection(model, wrong))
     assert (model.groups[shown.modes[:2]] == model.masses().argmin()).all()
     assert set(range(2)) <= set(shown.positions.tolist())
+
+
+def test_labelled_samples_are_shown_however_doubtful(trained, monkeypatch):
+    model, pool = trained[0], Pool.of(blobs()[0])
+    modes = torch.zeros(len(pool), dtype=torch.int64)
+    last = torch.arange(len(pool) - 2, len(pool))  # of equals the first are shown
+    labelled = Pool(pool.x, last, model.groups[0].repeat(2))
+    connection = Connection(model, labelled)
+    monkeypatch.setattr(connection, "asked", lambda _: (torch.full((len(pool), 3), 1 / 3), modes.clone()))
+    model.inverter.eval()
+    adversary = Adversary(model, labelled, connection)
+    adversary.gan = adversary.gan.model_copy(update={"margin": 0.5})
+    assert set(last.tolist()) <= set(adversary._look(connection).positions.tolist())
 
 
 def test_two_trainings_of_one_seed_are_equal_and_of_another_are_not():

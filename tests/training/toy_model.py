@@ -68,7 +68,7 @@ class Toy(Model):
             with torch.no_grad():
                 fake = self.g(z)
             gap = self.critic(fake).mean() - self.critic(x).mean()
-            return LossResult(gap + torch.rand(()) * 0.1 * gap, {"gap": gap})  # rand: from the global generator
+            return LossResult(gap + torch.rand((), generator=rng) * 0.1 * gap, {"gap": gap})
 
         def generate(rng: torch.Generator) -> LossResult:
             loss = -self.critic(self.g(torch.randn(16, D, generator=rng)) + self.scratch["shift"].mean()).mean()

@@ -58,14 +58,14 @@ def train(
 ) -> None:
     """Train, evaluate, report; prints the run folder."""
     words = [*(words or []), *(["skip_bad=true"] if skip_bad else [])]
+    if resume is None and not print_config and not any(word.startswith("data=") for word in words):
+        raise ConfigError("which data? say data=FOLDER, FILE or a name of nemgan data; nemgan demo shows what happens")
     if resume is not None and (dry_run or print_config):
         raise ConfigError("--dry-run and --print-config are about a new run, --resume about an old one: give either")
     from nemgan.experiments.prepare import configure_and_read
 
     # refused before torch is imported, where it can be
     config, splits = configure_and_read(words) if resume is None else (None, None)
-    if config is not None and not any(word.startswith("data=") for word in words):
-        typer.echo(f"nemgan: note: no data= is given: this is about the built-in {config.data}", err=True)
     if config is not None and print_config:
         _print_config(config)
         return
@@ -115,20 +115,24 @@ def sample(
             help="PNGs, an array, one picture (all uint8 0 … 255); of a table, rows.",
         ),
     ],
-    mode: Annotated[
+    cluster: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME|N", help="Draw from this mode alone, by its labels' name or number.", show_default=False
+            "--cluster",
+            "--mode",
+            metavar="NAME|N",
+            help="Draw from this cluster alone, by its labels' name or number.",
+            show_default=False,
         ),
     ] = None,
     n: Annotated[int, typer.Option("-n", min=1, help="Number of samples.")] = 64,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the draw.")] = 0,
 ) -> None:
-    """Draw new samples from a run's modes."""
+    """Draw new samples from a run's clusters."""
     from nemgan.experiments.outputs import check_free, sample_run
 
     check_free(out)
-    typer.echo(str(sample_run(run, out, mode=mode, n=n, seed=seed)))
+    typer.echo(str(sample_run(run, out, cluster=cluster, n=n, seed=seed)))
 
 
 @app.command()
@@ -140,7 +144,8 @@ def predict(
         typer.Argument(metavar="INPUT", help="Images, .npy, .npz or a table.", show_default=False),
     ],
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.csv", help="Write here instead of printing.", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE.csv", help="Write it here, do not print it.", show_default=False),
     ] = None,
     sort_into: Annotated[
         Path | None,
@@ -156,7 +161,7 @@ def predict(
     if out is not None:
         check_free(out, folder=False)
     if sort_into is not None:
-        check_free(sort_into)
+        check_free(sort_into, asked="--sort-into")
         if not source.is_dir():
             raise ConfigError(f"--sort-into copies the pictures of a folder, and {source} is none: drop it")
         if sort_into.resolve().is_relative_to(source.resolve()):
@@ -166,11 +171,13 @@ def predict(
         write_new(out, text)
     if sort_into is not None:
         sort_pictures(source, text, sort_into)
-    elif out is None:
+    if out is None:
         typer.echo(text, nl=False)
-        return
-    typer.echo(_sizes(text), err=True)
-    typer.echo("\n".join(str(each) for each in (out, sort_into) if each is not None))
+    if out is not None or sort_into is not None:
+        typer.echo(_sizes(text), err=True)
+    for each in (out, sort_into):
+        if each is not None:
+            typer.echo(str(each), err=out is None)  # standard output is the table's, where it is printed
 
 
 @app.command()

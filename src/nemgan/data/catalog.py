@@ -170,9 +170,9 @@ def load(
     if isinstance(name_or_path, Path) or name not in _RECIPES:
         if isinstance(name_or_path, Path) or _like_path(name):
             return files.load(Path(name_or_path).expanduser(), seed, how, few, known)
-        here = {found.name for found in Path().glob("*")}
-        near = get_close_matches(name, here, n=1, cutoff=0.6)
-        raise unknown("data set or path", name, {*_RECIPES, *near}, DataError)
+        near = get_close_matches(name, [*_RECIPES, *(found.name for found in Path().glob("*"))], n=1, cutoff=0.6)
+        hint = f"did you mean {near[0]!r}?" if near else "give a path that exists, or a name of nemgan data"
+        raise DataError(f"data={name!r}: no file or folder in {Path().absolute()} nor data set has that name; {hint}")
     if how not in (None, files.Reading()):
         raise DataError(f"{name} is a named set: drop label_column=, id_column=, impute= and skip_bad=")
     splits = _named(name, seed, root or data_root(), download)

@@ -122,7 +122,7 @@ class Columns:
         if gaps:
             where = listed([f"{name} ({n})" for name, n in gaps.items()])
             raise DataError(
-                f"{table.name}: values are missing in {where}: complete or remove these rows, or train with "
+                f"{table.name}: values are missing in {where}: complete or remove these rows, or say "
                 "impute=median, mean or most_frequent"
             )
         parts, notes = [], []

@@ -41,7 +41,7 @@ class Dataset:
     ids: Array | None = None
 
     def __post_init__(self) -> None:
-        x = self.x if isinstance(self.x, Rows) else np.asarray(self.x)
+        x = self.x if isinstance(self.x, Rows) else np.require(self.x, requirements="C")
         y = np.asarray(self.y)
         if x.ndim not in (2, 4):
             raise DataError(
@@ -59,7 +59,7 @@ class Dataset:
         else:
             if x.dtype.kind not in "fiu":
                 raise DataError(f"data {self.name!r}: vectors are {x.dtype}; give numbers")
-            x = np.asarray(x).astype(np.float32, copy=False)
+            x = np.asarray(x).astype(np.float32, order="C", copy=False)
             bad = ~np.isfinite(x)
             if bad.any():
                 row, column = np.argwhere(bad)[0]

@@ -57,7 +57,7 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str |
         first = ""
         if strange[0] == lines[0][0] and not headed:
             first = " (a heading starts with id, file, row or the name of id_column)"
-        more = f" (nor do {len(strange) - 1} others)" if len(strange) > 1 else ""
+        more = f" (nor {_others(len(strange) - 1)})" if len(strange) > 1 else ""
         raise DataError(f"{path}: id {strange[0]!r} matches no sample{more}; ids look like {', '.join(ids[:3])}{first}")
     lines = [line for line in lines if not no_label(line[1])]
     for name, label in lines:
@@ -101,3 +101,7 @@ def in_order(found: Sequence[Any]) -> tuple[str, ...]:
     """The different labels among ``found``, None left out: numbers by value, words by spelling."""
     names = {str(label) for label in found if label is not None}
     return tuple(sorted(names, key=lambda n: (0, int(n), n) if re.fullmatch(r"-?[0-9]+", n) else (1, 0, n)))
+
+
+def _others(n: int) -> str:
+    return "does 1 other" if n == 1 else f"do {n} others"

@@ -54,7 +54,7 @@ class Pool:
         if isinstance(data.x, Rows):
             x: Tensor | OnDisk = OnDisk(data.x, torch.device(device))
         else:
-            x = torch.from_numpy(data.x).to(device)
+            x = torch.from_numpy(np.require(data.x, requirements="W")).to(device)
         return cls(x, labelled.to(device), y[labelled].to(device))
 
     def some(self, n: int) -> Pool:

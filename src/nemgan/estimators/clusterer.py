@@ -104,9 +104,17 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             self.__dict__.clear()
             self.__dict__.update(before)
             raise
+        empty = np.flatnonzero(np.bincount(self.labels_, minlength=self.n_clusters_) == 0)
+        if len(empty):
+            warnings.warn(
+                f"no sample is in cluster {', '.join(map(str, empty))}: fewer than {self.n_clusters_} clusters were "
+                "found; lower n_clusters, or give more samples",
+                UserWarning,
+                stacklevel=2,
+            )
         if (better := self.suggested_n_clusters_) is not None:
             warnings.warn(
-                f"{better} clusters fit the data better than {self.n_clusters_}: try n_clusters={better}, or give "
+                f"{better} clusters may fit the data better than {self.n_clusters_}: try n_clusters={better}, or give "
                 "labels",
                 UserWarning,
                 stacklevel=2,

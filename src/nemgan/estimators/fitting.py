@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from nemgan.callers import as_by_default
 from nemgan.counting import Count, fitting_better
 from nemgan.data.dataset import Dataset
 from nemgan.data.pool import Pool
@@ -27,6 +28,7 @@ Int = NDArray[np.int64]
 Question = Literal["posterior", "mode_posterior", "invert", "features"]
 
 
+@as_by_default()
 def fit_model(
     x: Array,
     labels: Int,
@@ -51,6 +53,7 @@ def fit_model(
     return model
 
 
+@as_by_default()
 def ask(model: Model, x: Array, what: Question, batch: int = 1024) -> Float:
     """``model.what`` of samples ``x`` as ``Layout.to_model`` gives them, ``(N, …)`` float64.
 
@@ -68,6 +71,7 @@ def ask(model: Model, x: Array, what: Question, batch: int = 1024) -> Float:
     return np.concatenate(parts)
 
 
+@as_by_default()
 def draw(model: Model, clusters: Int, seed: int) -> Array:
     """A generated sample of each cluster named in ``clusters`` ``(n,)``, as the model makes them."""
     kind = np.uint8 if len(model.shape) == 3 else np.float32

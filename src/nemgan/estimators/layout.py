@@ -225,6 +225,24 @@ def of_kinds(x: Array, kinds: Sequence[Any]) -> Array:
     return x
 
 
+def _columns(names: Sequence[str]) -> str:
+    return f"column {names[0]} holds" if len(names) == 1 else f"columns {', '.join(names)} hold"
+
+
+def _is_date(kind: Any) -> bool:
+    """Whether a column of this type, of pandas or Polars, holds dates or times."""
+    return getattr(kind, "kind", "") in ("m", "M") or getattr(kind, "is_temporal", lambda: False)()
+
+
+def _has_words(column: Any) -> bool:
+    """Whether a column of a data frame holds words that are no numbers."""
+    try:
+        np.asarray(column, np.float64)
+    except (TypeError, ValueError):
+        return any(isinstance(value, str) for value in np.asarray(column, object).ravel())
+    return False
+
+
 @contextmanager
 def naming_words(X: Any) -> Iterator[None]:
     """An error about the numbers of a data frame that has columns of words becomes one that names these.
@@ -232,19 +250,17 @@ def naming_words(X: Any) -> Iterator[None]:
     Raises:
         DataError: in its place, or where columns hold dates.
     """
-    found = zip(getattr(X, "columns", ()), getattr(X, "dtypes", ()), strict=False)
-    dates = [str(name) for name, kind in found if getattr(kind, "kind", "O") in ("m", "M")]
+    columns = dict(zip(getattr(X, "columns", ()), getattr(X, "dtypes", ()), strict=False))
+    dates = [str(name) for name, kind in columns.items() if _is_date(kind)]
     if dates:
-        raise DataError(f"columns {', '.join(dates)} hold dates: turn them into numbers")
+        raise DataError(f"{_columns(dates)} dates: turn them into numbers")
     try:
         yield
     except (TypeError, ValueError) as error:
-        columns, kinds = getattr(X, "columns", ()), getattr(X, "dtypes", ())
-        kinds = [getattr(getattr(kind, "categories", None), "dtype", kind) for kind in kinds]
-        words = [str(name) for name, kind in zip(columns, kinds, strict=False) if getattr(kind, "kind", "O") == "O"]
-        if not words or isinstance(error, NemganError):
+        words = [] if isinstance(error, NemganError) else [str(name) for name in columns if _has_words(X[name])]
+        if not words:
             raise
         raise DataError(
-            f"columns {', '.join(words)} hold words: encode them as numbers, or train on the table as a file "
+            f"{_columns(words)} words: encode them as numbers, or train on the table as a file "
             "(nemgan train data=table.csv), which does"
         ) from error

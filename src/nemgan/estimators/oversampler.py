@@ -89,9 +89,10 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         Raises:
             ValueError: bad data or parameters, or a strategy that does not fit the classes.
         """
-        if (self.settings or {}).get("gan.steps") == 0:
+        settings = settings_of(self.settings)
+        if settings.get("gan.steps") == 0:
             raise ConfigError("gan.steps=0 trains no generator, and new samples are made by it: leave it out")
-        if (self.settings or {}).get("conditions.C3") is False:
+        if settings.get("conditions.C3") is False:
             raise ConfigError(
                 "conditions.C3=False assumes equal masses, and classes to be balanced have none: leave it out"
             )

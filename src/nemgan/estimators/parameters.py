@@ -31,7 +31,7 @@ def masses_of(values: Any, n: int, zero: bool = False) -> Float:
 
 
 def settings_of(settings: Any) -> dict[str, Any]:
-    """Settings of the model by dotted key as a new dictionary, empty for None.
+    """Settings of the model by dotted key as a new dictionary, NumPy's numbers as Python's, empty for None.
 
     Raises:
         ConfigError: no mapping.
@@ -40,7 +40,7 @@ def settings_of(settings: Any) -> dict[str, Any]:
         return {}
     if not isinstance(settings, Mapping):
         raise ConfigError(f"settings={settings!r}: give dotted keys and their values, as in {{'gan.steps': 4}}")
-    return dict(settings)
+    return {key: value.item() if isinstance(value, np.generic) else value for key, value in settings.items()}
 
 
 def seed_of(random_state: Any) -> int:

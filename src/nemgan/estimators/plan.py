@@ -64,7 +64,6 @@ def settings_for(
             defaults |= {"gan.inversion": 0.02, "gan.lr": 2e-3, "gan.critic_lr": 2e-3}
         base = build(defaults)
         defaults["connect.micro_modes"] = min(n, max(min(base.connect.micro_modes, n // 3), 2 * n_clusters))
-        defaults["connect.neighbours"] = min(base.connect.neighbours, n - 1)
         defaults["latent.dim"] = max(base.latent.dim, defaults["connect.micro_modes"])
         if n < PLENTY:
             defaults["connect.partitions"] = min(base.connect.partitions, 4)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from nemgan import __version__
 from nemgan.errors import CheckpointError
 from nemgan.estimators.layout import Layout
-from nemgan.storage import decode, plain
+from nemgan.storage import decode, encode, plain
 from nemgan.training.runtime import nearest_device
 
 if TYPE_CHECKING:
@@ -69,14 +69,15 @@ def save(estimator: NEMGANClusterer, folder: Path) -> Path:
     """Write ``config.json`` and ``model.safetensors`` into ``folder``; returns it.
 
     Raises:
-        CheckpointError: ``folder`` holds a run of ``nemgan train``, which would be lost.
+        CheckpointError: ``folder`` holds a run of ``nemgan train``, which would be lost; labels or parameters that
+            JSON cannot hold (what was there before is then intact).
     """
     from nemgan.experiments.folder import write_json
     from nemgan.training.checkpoint import save_model
+    from nemgan.training.tensors import digest
 
     if (folder / "result.json").exists() or (folder / "model.json").exists():
         raise CheckpointError(f"{folder} holds a run, which this would overwrite: give another folder")
-    save_model(estimator.model_, folder)
     parameters = estimator.get_params(deep=False)
     parameters["random_state"] = estimator._seed
     known = getattr(estimator.model_, "known", None)
@@ -94,7 +95,16 @@ def save(estimator: NEMGANClusterer, folder: Path) -> Path:
         "confidence": plain(estimator.confidence_),
         "suggested_n_clusters": estimator.suggested_n_clusters_,
         "arrays": {name: getattr(estimator, name).tolist() for name in _ARRAYS},
+        "weights": digest(estimator.model_.state_dict()),
     }
+    try:
+        encode(content)
+    except (TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"cannot write {folder}: a class or a parameter has no place in JSON ({error}): fit on labels that are "
+            "numbers or words"
+        ) from None
+    save_model(estimator.model_, folder)
     write_json(folder / CONFIG, content)
     return folder
 
@@ -108,7 +118,8 @@ def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
     from pydantic import ValidationError
 
     from nemgan.experiments.config import Config
-    from nemgan.training.checkpoint import load_model
+    from nemgan.training.checkpoint import MODEL, load_model
+    from nemgan.training.tensors import digest
 
     path = folder / CONFIG
     try:
@@ -123,7 +134,7 @@ def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
             layout[name] = tuple(layout[name])
         state: dict[str, Any] = {
             "_layout": Layout(**layout),
-            "_config": Config.model_validate_json(_json(content["config"])),
+            "_config": Config.model_validate_json(encode(content["config"])),
             "_seed": int(content["parameters"]["random_state"]),
             "n_clusters_": int(content["n_clusters"]),
             "classes_": np.array(content["classes"]["values"], content["classes"]["dtype"]),
@@ -145,14 +156,10 @@ def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:
     prior = None if known is None else np.asarray(known, np.float64)
     model = rebuild(state["_config"], state["_layout"].model_shape, state["n_clusters_"], prior)
     load_model(model, folder)
+    if content.get("weights", (found := digest(model.state_dict()))) != found:
+        raise CheckpointError(f"{path} is of other weights than {folder / MODEL}: save the estimator again")
     state["model_"] = model.to(nearest_device(state["_config"].device)).eval()
     state["n_features_in_"] = state["_layout"].n_features
     state["_n_features_out"] = int(state["_config"].latent.dim)
     estimator.__dict__.update(state)
     return estimator
-
-
-def _json(value: object) -> str:
-    import json
-
-    return json.dumps(value)

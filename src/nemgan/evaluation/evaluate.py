@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from nemgan.callers import as_by_default
 from nemgan.counting import Count
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.ondisk import Samples
@@ -59,10 +60,13 @@ def embed(model: Model, x: Samples, batch: int = BATCH) -> NDArray[np.float32]:
     return _apply(model, x, batch, model.features, 0)
 
 
+@as_by_default()
 def _apply(
     model: Model, x: Samples, batch: int, function: Callable[[Tensor], Tensor], width: int
 ) -> NDArray[np.float32]:
     kind = "uint8" if len(model.shape) == 3 else "float32"
+    if isinstance(x, np.ndarray):
+        x = np.ascontiguousarray(x, x.dtype.newbyteorder("="))
     if x.shape[1:] != model.shape or x.dtype != kind:
         raise DataError(
             f"the model takes {kind} samples of shape {model.shape}, not {x.dtype} of {x.shape[1:]}: convert them"
@@ -78,6 +82,7 @@ def _apply(
     return found
 
 
+@as_by_default()
 def generate(
     model: Model, n: int, rng: torch.Generator, cluster: int | None = None, batch: int = BATCH
 ) -> tuple[Array, NDArray[np.int64]]:
@@ -106,6 +111,7 @@ def generate(
     return np.concatenate(samples), np.concatenate(clusters)
 
 
+@as_by_default()
 def evaluate(
     model: Model,
     splits: Splits,

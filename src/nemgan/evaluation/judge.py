@@ -23,6 +23,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nemgan.callers import as_by_default
 from nemgan.data import stacked
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import DataError
@@ -120,6 +121,7 @@ class Judge:
         return found.reshape(n, found.shape[1] * (self.shape[0] if self.of_channels else 1))
 
 
+@as_by_default()
 def judge_of(splits: Splits, seed: int, cache: Path | None = None) -> Judge | None:
     """The judge of a data set, trained on the labels of ``splits.train``; None where they show fewer than two classes.
 

@@ -170,7 +170,7 @@ class Result:
 
     By class (in the data's order, then clusters no class was left for): ``learned_prior``; without labels it is by
     cluster. By class: ``generated_masses``, ``true_masses``, rows of ``confusion``. By cluster, numbered as in
-    ``nemgan sample --mode``: ``cluster_masses``, ``found_masses``, ``class_of_cluster`` (−1 = none left),
+    ``nemgan sample --cluster``: ``cluster_masses``, ``found_masses``, ``class_of_cluster`` (−1 = none left),
     ``mode_purities``, ``mode_diversity``, ``mode_returns``, ``generated_found``, columns of ``confusion``.
     ``fidelity`` has one entry an extractor, the judge's first where there is one.
     """

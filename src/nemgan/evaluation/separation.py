@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
+from nemgan.consensus import parted
 from nemgan.counting import best_split
 from nemgan.data.neighbours import local_weights, nearest, project
 from nemgan.evaluation.result import Separation
@@ -44,7 +44,7 @@ def separation(
         start = int(rng.integers(2**31))
         part[inside] = len(owner)
         if n > 1:
-            part[inside] += KMeans(n, n_init=1, random_state=start).fit_predict(points[inside])
+            part[inside] += parted(points[inside], n, start)
         owner += [k] * n
     graph = mode_graph(part, *_graph(points, len(owner)))
     of = np.asarray(owner)

@@ -23,6 +23,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nemgan.callers import as_by_default
 from nemgan.errors import ConfigError, MissingExtra, unknown
 from nemgan.experiments.folder import write_json
 from nemgan.experiments.outputs import check_free
@@ -95,6 +96,7 @@ def export_run(run: Path, form: str = "torch-export", out: Path | None = None) -
     return export_model(model, Path(run) / "export" if out is None else Path(out), form, about)
 
 
+@as_by_default()
 def export_model(
     model: Model, folder: Path, form: str = "torch-export", about: Mapping[str, object] | None = None
 ) -> list[Path]:

@@ -101,6 +101,10 @@ def new_folder(out: Path, config: Config) -> Path:
     """
     name = f"{config.model}-{slug(config.data)}-s{config.seed}"
     try:
+        config.data.encode()  # into the configuration, which is UTF-8
+    except UnicodeEncodeError:
+        raise ConfigError(f"data={config.data!r} is a path that is no UTF-8: rename it") from None
+    try:
         out.mkdir(parents=True, exist_ok=True)
         number = max((_number(entry) for entry in os.listdir(out)), default=0)
         while True:

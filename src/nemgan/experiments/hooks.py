@@ -53,11 +53,11 @@ def held_out(splits: Splits, *, every: int, seed: int, elapsed: Callable[[], flo
 def sample_grid(folder: Path, *, every: int, seed: int) -> Hook:
     """``samples/step-XXXXXX.png``: one row per mode, the same noise each time (any samples where there are none).
 
-    None of a model whose generator is not trained.
+    None of a model whose generator is not trained, and none in stages before it is.
     """
 
     def call(moment: Moment, model: Model) -> None:
-        if not model.generates:
+        if not model.generates or "generator" not in moment.trains:
             return
         rows = []
         for mode in range(model.n_clusters):

@@ -1,4 +1,4 @@
-"""What a finished run makes for its user: samples of its modes, and clusters of new data."""
+"""What a finished run makes for its user: samples of its clusters, and clusters of new data."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ from nemgan.seeding import torch_generator
 Array = NDArray[Any]
 
 
-def check_free(out: Path, folder: bool = True) -> None:
-    """See that ``out`` can be written without overwriting anything, before any work is done.
+def check_free(out: Path, folder: bool = True, asked: str = "--out") -> None:
+    """See that ``out``, which option ``asked`` gives, can be written without overwriting anything, before any work.
 
     Raises:
         ConfigError: it exists (an empty folder may, if a ``folder`` will do), or its place is not a folder.
     """
     if folder and out.is_dir() and not out.suffix:
         if any(out.iterdir()):
-            raise ConfigError(f"{out} is not empty: give another --out, nothing is overwritten")
+            raise ConfigError(f"{out} is not empty: give another {asked}, nothing is overwritten")
     elif out.exists() or out.is_symlink():
-        raise ConfigError(f"{out} exists: give another --out, nothing is overwritten")
+        raise ConfigError(f"{out} exists: give another {asked}, nothing is overwritten")
     parent = out.absolute().parent
     while not parent.exists():
         parent = parent.parent
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise ConfigError(f"cannot write {out}: {parent} is not a folder that can be written; give another --out")
+        raise ConfigError(f"cannot write {out}: {parent} is not a folder that can be written; give another {asked}")
 
 
 def write_new(out: Path, text: str) -> None:
@@ -59,20 +59,20 @@ def write_new(out: Path, text: str) -> None:
         raise
 
 
-def sample_run(folder: Path, out: Path, *, mode: int | str | None = None, n: int = 64, seed: int = 0) -> Path:
-    """Draw ``n`` samples of a finished run into ``out``: ``FILE.npz`` (x, mode), ``FILE.png``, or a folder of PNGs.
+def sample_run(folder: Path, out: Path, *, cluster: int | str | None = None, n: int = 64, seed: int = 0) -> Path:
+    """Draw ``n`` samples of a finished run into ``out``: ``FILE.npz`` (x, cluster), ``FILE.png``, or a folder of PNGs.
 
     Images are uint8 0 … 255, whatever the scale of those the run was trained on. Where that was another one (more than
     8 bits, few tones) ``FILE.npz`` also holds its ``white``, and a note says so.
 
-    Of a run on a table, ``FILE.csv``: rows with the table's columns, and their mode in a last one.
+    Of a run on a table, ``FILE.csv``: rows with the table's columns, and their cluster in a last one.
 
     Args:
-        mode: cluster to draw from: its number, or as text the name that labels gave it or else its number; by default
-            all, by their masses.
+        cluster: to draw from: its number, or as text the name that labels gave it or else its number; by default all,
+            by their masses.
 
     Raises:
-        NemganError: not a finished run, no such mode, ``out`` exists, or images asked of vectors.
+        NemganError: not a finished run, no such cluster, ``out`` exists, or images asked of vectors.
     """
     check_free(out)
     kind = out.suffix.lower()
@@ -81,31 +81,31 @@ def sample_run(folder: Path, out: Path, *, mode: int | str | None = None, n: int
     _, model = load_run(folder)
     card = model_card(folder)
     columns = card.table
-    if isinstance(mode, str):
-        mode = mode_number(mode, card.cluster_names)
+    if isinstance(cluster, str):
+        cluster = cluster_number(cluster, card.cluster_names)
     if columns is not None and kind != ".csv":
         raise ConfigError(f"the samples of {folder} are rows of a table: give --out FILE.csv")
     if columns is None and kind == ".csv":
         raise ConfigError(f"the samples of {folder} are no rows of a table: give --out FILE.npz or FILE.png")
     if len(model.shape) != 3 and not kind:
         raise ConfigError(f"the samples of {folder} are vectors, not images: give --out FILE.npz or FILE.png")
-    x, modes = generate(model, n, torch_generator(seed, "sample", device=model.device), mode)
+    x, clusters = generate(model, n, torch_generator(seed, "sample", device=model.device), cluster)
     out.parent.mkdir(parents=True, exist_ok=True)
     if columns is not None:
         made = columns.decode(x)
-        made["mode" if "mode" not in made else "nemgan_mode"] = modes.astype(np.float64)
+        made["cluster" if "cluster" not in made else "nemgan_cluster"] = clusters.astype(np.float64)
         write_text(out, table_text(made))
     elif kind == ".npz":
-        save(out, {"x": x, "mode": modes} | ({} if card.white is None else {"white": np.array(card.white)}))
+        save(out, {"x": x, "cluster": clusters} | ({} if card.white is None else {"white": np.array(card.white)}))
     elif kind == ".png":
-        grid(rows(x, modes), out)
+        grid(rows(x, clusters), out)
     else:
         from PIL import Image
 
         out.mkdir(exist_ok=True)
-        for i, (picture, cluster) in enumerate(zip(x, modes, strict=True)):
+        for i, (picture, k) in enumerate(zip(x, clusters, strict=True)):
             pixels = picture[0] if len(picture) == 1 else picture.transpose(1, 2, 0)
-            Image.fromarray(pixels).save(out / f"mode-{cluster}-{i:05d}.png")
+            Image.fromarray(pixels).save(out / f"cluster-{k}-{i:05d}.png")
     if card.white is not None:
         said = (
             f"samples are uint8 0 … 255, where white was {card.white:g} in training: multiply by {card.white:g} / 255"
@@ -150,19 +150,24 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
     return "\n".join([",".join(heads), *(line % each for each in zip(*columns, strict=True))]) + "\n"
 
 
-def mode_number(mode: str, names: Sequence[str]) -> int:
-    """The cluster that ``mode`` means: its name among ``names`` ("" where it has none), or else its number."""
-    if mode and mode in names:
-        at = list(names).index(mode)
-        if mode.isdecimal() and at != int(mode) < len(names):
-            said = f"the class named {mode}, which is cluster {at}; cluster {mode} is {names[int(mode)] or 'unnamed'}"
-            logging.getLogger("nemgan").warning("nemgan: note: mode %s is taken for %s", mode, said)
+def cluster_number(cluster: str, names: Sequence[str]) -> int:
+    """The cluster meant: by its name among ``names`` ("" where it has none), its number, or as "cluster-2"."""
+    number = cluster.removeprefix("cluster-")
+    if cluster and cluster in names:
+        at = list(names).index(cluster)
+        if number.isdecimal() and at != int(number) < len(names):
+            other = names[int(number)] or "unnamed"
+            said = (
+                f"{cluster} is taken for the class named {cluster}, which is cluster {at}; cluster {number} is {other}"
+            )
+            logging.getLogger("nemgan").warning("nemgan: note: %s", said)
         return at
-    if mode.isdecimal():
-        return int(mode)
+    if number.isdecimal():
+        return int(number)
     known = ", ".join(name for name in names if name)
     raise ConfigError(
-        f"there is no mode {mode!r}: give its number" + (f", or one of {known}" if known else ", for labels named none")
+        f"there is no cluster {cluster!r}: give its number"
+        + (f", or one of {known}" if known else ", for no labels have named them")
     )
 
 
@@ -181,10 +186,10 @@ def quoted(name: str) -> str:
     return f'"{name.replace(chr(34), chr(34) * 2)}"' if any(mark in name for mark in ',"\r\n') else name
 
 
-def rows(x: Array, modes: NDArray[np.int64]) -> Array:
-    """Samples ``(n, *shape)`` as rows for ``grid``, ``(rows, columns, *shape)``: one row per mode, or, if there is but
-    one, a square of images. What is left of a row is white, or repeats a vector."""
-    present = [x[modes == mode] for mode in np.unique(modes)]
+def rows(x: Array, clusters: NDArray[np.int64]) -> Array:
+    """Samples ``(n, *shape)`` as rows for ``grid``, ``(rows, columns, *shape)``: one row per cluster, or, if there is
+    but one, a square of images. What is left of a row is white, or repeats a vector."""
+    present = [x[clusters == cluster] for cluster in np.unique(clusters)]
     if len(present) == 1 and x.ndim == 4:
         columns = math.ceil(math.sqrt(len(x)))
         present = [x[i : i + columns] for i in range(0, len(x), columns)]

@@ -9,6 +9,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
+from nemgan.callers import as_by_default
 from nemgan.errors import ConfigError, unknown
 from nemgan.models.entry import Defaults, Entry, adversarial, detailed
 from nemgan.models.rivals import RIVALS
@@ -257,6 +258,7 @@ def _complete(settings: ModelSettings, of: Entry, shape: tuple[int, ...]) -> Mod
     return settings.model_copy(update={"rival": settings.rival.model_copy(update=missing)}) if missing else settings
 
 
+@as_by_default()
 def create(
     name: str,
     settings: ModelSettings,

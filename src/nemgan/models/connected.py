@@ -28,7 +28,7 @@ from torch.nn import functional as F
 
 from nemgan import smoothing
 from nemgan.consensus import Consensus, Graph, consensus, rename
-from nemgan.counting import evidence
+from nemgan.counting import agreed, evidence
 from nemgan.data.augment import fitting
 from nemgan.data.neighbours import flatten, local_weights, nearest, project
 from nemgan.data.pool import Pool
@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 NOTHING = LossResult(torch.zeros(()), {})
 COUNTED = 100
 """Parts of a partition, at most, that are merged into every other number of clusters too: of more it takes hours."""
+JUDGES = 3
+"""Partitions that have to agree on evidence for another number of clusters."""
 LABELLED = 64
 """Labelled samples, drawn with replacement, in a batch of refining."""
 NEARLY = 1.25
@@ -176,9 +178,19 @@ class Connection:
 
     def _graph(self, points: NDArray[np.float32]) -> tuple[Tensor, Tensor]:
         """Nearest neighbours of ``points`` (N, D) and their weights, both ``(N, k)`` on the device."""
-        index, distance = nearest(points, self.settings.neighbours)
+        index, distance = nearest(points, self.neighbours(len(points)))
         weights = np.ones_like(distance) if self.settings.weights == "flat" else local_weights(index, distance)
         return torch.from_numpy(index).to(self.pool.device), torch.from_numpy(weights).to(self.pool.device)
+
+    def neighbours(self, n: int) -> int:
+        """Neighbours to look up for each of ``n`` samples: as many as a cluster has others to offer, at least two.
+
+        Samples of a smaller cluster would be tied to other clusters, and it would be lost. Of fewer than 100 samples
+        each has a tenth; where masses are known no more than the smallest cluster holds.
+        """
+        known = self.model.known
+        others = n / 10 if known is None else min(n / 10, n * float(known.min()) - 1)
+        return max(min(self.settings.neighbours, round(others)), min(2, n - 1))
 
     def joined(self, shares: Mapping[str, float], at: Tensor | slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Neighbours by several graphs and their weights, both (n, k), each graph's times its share; seen ones beside.
@@ -268,8 +280,10 @@ class Connection:
         )
         scratch["votes"] = torch.from_numpy(found.votes).float().to(pool.device)
         model.agreement.fill_(found.agreement)
-        if len(found.sizes) <= COUNTED:
-            for row, count in enumerate(evidence(found.graph, found.sizes, len(model.counts) + 1, draw)):
+        model.counts.fill_(float("nan"))
+        if self.parts() <= COUNTED:
+            asked = (evidence(*each, len(model.counts) + 1, draw) for each in found.partitions[:JUDGES])
+            for row, count in enumerate(agreed(asked, model.n_clusters)):
                 model.counts[row] = torch.tensor([count.m, count.joined, count.split])
         return found
 
@@ -358,7 +372,8 @@ class Connection:
         model.inverter.mode.bias.add_(moves[model.groups])
 
     def name_by_size(self, sizes: Tensor) -> Tensor:
-        """Number the clusters so that the larger has the larger of the known masses; what each was before (M,).
+        """Number the clusters from the largest, or so that the larger has the larger of the known masses; what each was
+        before (M,).
 
         Labels say which mass is whose; without any the merge does, which hardly ever swaps those of two whole clusters
         of nearly equal mass, for that takes many moves at once.
@@ -367,12 +382,14 @@ class Connection:
             sizes: samples of each cluster as numbered so far ``(M,)``.
         """
         model, scratch = self.model, self.model.scratch
-        order = torch.arange(model.n_clusters, device=sizes.device)
-        if model.known is not None and not len(self.pool.labelled):
-            by_mass = torch.from_numpy(model.known).argsort(stable=True).to(sizes.device)  # there, for doubles
-            order[by_mass] = sizes.argsort(stable=True)
-            model.groups.copy_(order.argsort()[model.groups])
-            scratch["votes"] = scratch["votes"][:, order]
+        if len(self.pool.labelled):
+            return torch.arange(model.n_clusters, device=sizes.device)
+        order = sizes.argsort(descending=True, stable=True)
+        if model.known is not None:
+            by_mass = torch.from_numpy(-model.known).argsort(stable=True).to(sizes.device)  # sorted here: doubles
+            order = torch.empty_like(order).scatter_(0, by_mass, order)
+        model.groups.copy_(order.argsort()[model.groups])
+        scratch["votes"] = scratch["votes"][:, order]
         return order
 
     def asked(self, pool: Pool) -> tuple[Tensor, Tensor]:

@@ -12,14 +12,15 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from sklearn.cluster import KMeans
+from scipy.special import softmax
 from torch import Tensor
 from torch.nn import functional as F
 
+from nemgan.consensus import parted
 from nemgan.data.neighbours import project
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage
 from nemgan.models.connected import NOTHING, Connection, cool_down
-from nemgan.prevalence import Labels, regression, softmax
+from nemgan.prevalence import Labels, regression
 
 LABEL_WEIGHT = 10.0
 """Weight of a sample whose label is disclosed, the others' being 1."""
@@ -71,7 +72,7 @@ class Contrast(Connection):
         """
         labels = Labels(self.pool.labelled.cpu().numpy(), self.pool.labels.cpu().numpy(), self.model.n_clusters)
         learn = regression(self.model.scratch["features"].cpu().numpy(), REGRESSION)
-        said = softmax(learn(labels, np.ones(len(labels.y)), np.arange(len(votes))))
+        said = softmax(learn(labels, np.ones(len(labels.y)), np.arange(len(votes))), axis=1)
         others = max(labels.n_classes - 1, 1)
         both = votes.clamp(DOUBT / others, 1 - DOUBT) * torch.from_numpy(said).to(votes)
         return both / both.sum(1, keepdim=True)
@@ -92,7 +93,7 @@ class Contrast(Connection):
             parts = min(int(modes[k]), len(at))
             if parts:
                 start = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
-                found[at] = first + KMeans(parts, n_init=1, random_state=start).fit(points[at]).labels_
+                found[at] = first + parted(points[at], parts, start)
         return torch.from_numpy(found).to(model.device)
 
     def fit_loss(self, rng: torch.Generator) -> LossResult:

@@ -19,7 +19,7 @@ MOST_SHOWN = 60
 
 @dataclass(frozen=True)
 class Cluster:
-    """A found cluster as the page shows it; ``number`` is its mode in ``nemgan sample --mode``.
+    """A found cluster as the page shows it; ``number`` is its mode in ``nemgan sample --cluster``.
 
     ``samples`` is how many of the training samples its mass stands for; None where masses were given, not learned.
     """

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
+from nemgan.callers import as_by_default
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError, DivergedError, NemganError
 from nemgan.models.base import Model, Stage, at_rest
-from nemgan.seeding import derive
 from nemgan.storage import lock
 from nemgan.training import checkpoint
 from nemgan.training.metrics import Metrics
@@ -34,13 +35,16 @@ from nemgan.training.progress import Progress
 from nemgan.training.runtime import Stopped, StopSignals
 from nemgan.training.stage import StageRun, lend, longer, part, plan, same_plan
 
+GLOBAL = (nn.modules.dropout._DropoutNd, nn.RReLU)
+"""Modules that take no generator."""
+
 
 @dataclass(frozen=True)
 class Moment:
     """Where a training is: ``stage_step`` of the stage's steps and ``step`` of all are done.
 
     ``seconds`` is the time spent training so far, over all sittings, without the time spent in hooks; ``total_steps``
-    counts stages that may yet be left out.
+    counts stages that may yet be left out; ``trains`` are the networks that the stage trains, some perhaps in part.
     """
 
     stage: str
@@ -49,6 +53,7 @@ class Moment:
     step: int
     total_steps: int
     seconds: float
+    trains: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -73,6 +78,7 @@ class TrainingLog:
     rows: list[dict[str, Any]]
 
 
+@as_by_default()
 def train(
     model: Model,
     pool: Pool,
@@ -103,13 +109,20 @@ def train(
     Raises:
         DivergedError: a loss or gradient is not finite; raised before the update.
         CheckpointError: nothing to resume, a checkpoint of another run, a folder in use, or a failed save.
-        ConfigError: the model's stages do not fit together, or model and pool are on different devices.
+        ConfigError: the model's stages do not fit together, a module of it draws from torch's global generator, or
+            model and pool are on different devices.
         Stopped: SIGINT or SIGTERM came; a checkpoint was saved first. Only with a folder, and in the main thread.
     """
     if model.device.type != pool.device.type:
         raise ConfigError(f"the model is on {model.device}, the data on {pool.device}: move them to one device")
     if resume and folder is None:
         raise ConfigError("resume needs the folder of the run: give one")
+    for name, module in model.named_modules():
+        if isinstance(module, GLOBAL):
+            raise ConfigError(
+                f"{name} of the model is torch's {type(module).__name__}, which draws from the global generator, so "
+                "that no training could be repeated or resumed: use nemgan.networks.Dropout"
+            )
     with ExitStack() as stack:
         if folder:
             if resume and not checkpoint.present(folder):
@@ -118,9 +131,6 @@ def train(
             checkpoint.clean(folder)
             if not resume and checkpoint.present(folder):
                 raise CheckpointError(f"{folder} holds a training already: resume it or choose another folder")
-        # Nothing here uses the global generators, but a model's own modules might.
-        stack.enter_context(torch.random.fork_rng(_cuda(model)))
-        torch.default_generator.manual_seed(derive(seed, "global"))
         stages = model.stages(pool)
         run = _Run(model, stages, plan(stages, pool, seed), folder, log_every, checkpoint_every, hooks)
         run.stop = stack.enter_context(StopSignals(enabled=folder is not None))
@@ -242,7 +252,8 @@ class _Run:
     def _observe(self, hook: Hook, stage: Stage) -> None:
         """Call a hook so that it cannot change what follows."""
         total = sum(stage.steps for stage in self.stages)
-        moment = Moment(stage.name, self.stage_step, stage.steps, self.step, total, self.seconds)
+        trains = frozenset(name.partition(".")[0] for phase in stage.phases for name in phase.trains)
+        moment = Moment(stage.name, self.stage_step, stage.steps, self.step, total, self.seconds, trains)
         state = [*self.model.parameters(), *self.model.buffers()]
         versions = [tensor._version for tensor in state]
         started = time.perf_counter()
@@ -272,7 +283,6 @@ class _Run:
         self.metrics.sync()
         tensors = {f"model/{name}": value for name, value in self.model.state_dict().items()}
         tensors |= {f"scratch/{name}": value for name, value in self.model.scratch.items()}
-        tensors["rng/global"] = torch.get_rng_state()
         counts: dict[str, int] = {}
         if self.current and self.begun:
             tensors |= self.current.tensors()
@@ -310,10 +320,6 @@ class _Run:
             self.current = StageRun(self.model, self.stages[self.stage], self.plan["seed"])
             self.current.prepare()
             self.current.load(state.tensors, counts, self.stage_step)
-        try:
-            torch.set_rng_state(state.tensors["rng/global"])
-        except (KeyError, RuntimeError, TypeError):
-            raise CheckpointError(f"checkpoint {state.path} lacks a random state: start a new run") from None
         self.metrics.start(rows)
         self.saved, self.saved_at = state.path, (self.stage, self.stage_step, self.begun)
         self.since = time.perf_counter()

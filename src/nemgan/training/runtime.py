@@ -39,7 +39,7 @@ def pick_device(name: str = "auto") -> torch.device:
     """
     import torch
 
-    offered = available_devices()
+    name, offered = str(name), available_devices()  # a torch.device as well
     if name == "auto":
         return torch.device(offered[0])
     kind, colon, index = name.partition(":")

@@ -1,0 +1,29 @@
+"""What a caller of ours may have told torch, kept out of our own arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+
+@contextmanager
+def as_by_default() -> Iterator[None]:
+    """Run torch code with gradients, in single precision and on the CPU unless told otherwise.
+
+    Whatever the caller has switched on or off for itself (``no_grad``, ``inference_mode``, ``autocast``, another
+    default type or device) holds again on exit. The default type is one for all threads of a process.
+    """
+    import torch
+
+    with ExitStack() as stack:
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        for kind in ("cpu", "cuda"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if (before := torch.get_default_dtype()) != torch.float32:
+            torch.set_default_dtype(torch.float32)
+            stack.callback(torch.set_default_dtype, before)
+        yield
