@@ -275,6 +275,17 @@ def test_sample_writes_an_array_a_picture_or_a_folder(finished: Path, tmp_path: 
         picture.verify()
 
 
+def test_runs_are_listed(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished, tmp_path / "0001-a")
+    shutil.copytree(finished, tmp_path / "0002-b", ignore=shutil.ignore_patterns("result.json"))
+    (tmp_path / "notes").mkdir()
+    first, second = json.loads(call("runs", tmp_path, "--json").stdout)
+    assert first["run"] == "0001-a" and first["data"] == "digits-demo" and first["clusters"] == M
+    assert 0 <= first["accuracy"] <= 1 and second["accuracy"] == "not finished"
+    assert "2 runs in" in call("runs", tmp_path).stdout
+    assert "is no folder" in refused("runs", tmp_path / "none")
+
+
 def test_sample_overwrites_nothing(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_text("mine")
     assert "nothing is overwritten" in refused("sample", finished, "--out", tmp_path / "a.npz")

@@ -154,6 +154,8 @@ def test_refuses() -> None:
     for more, words in cases:
         with pytest.raises(NemganError, match=words):
             estimate_priors(x, **more)
+    with pytest.raises(NemganError, match="X has one sample: give many"):
+        estimate_priors(x[:1], n_clusters=2)
 
 
 def test_columns_in_another_order_are_refused_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:

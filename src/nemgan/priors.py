@@ -188,6 +188,8 @@ def _check(X: Any, other: Any, n_clusters: Any, restarts: Any, level: float, n_b
     for name, each in (("X", X), ("unlabelled", other)):
         if issparse(each):
             raise DataError(f"{name} is sparse: give {name}.toarray()")
+    if len(X) < 2:
+        raise DataError(f"X has {'one sample' if len(X) else 'no samples'}: give many, or nothing can be told")
     whole = {"restarts": (restarts, 1), "n_bootstrap": (n_bootstrap, 20)}
     if n_clusters is not None:
         whole["n_clusters"] = (n_clusters, 2)

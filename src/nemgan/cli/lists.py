@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -67,6 +68,24 @@ def models(
         header = ["name", "title", "conditions", "presets", "paper"]
         print_table(header, [[plain(each[key]) for key in header] for each in found])
         typer.echo("\nnemgan models NAME tells which settings one takes")
+
+
+@app.command()
+@verb
+def runs(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where run folders were made.")] = Path("runs"),
+    as_json: AsJson = False,
+) -> None:
+    """List runs: data, clusters, labels, how sure."""
+    from nemgan.experiments.folder import overview
+
+    found = overview(folder)
+    if as_json:
+        typer.echo(json.dumps(found, indent=1, ensure_ascii=False))
+        return
+    header = ["run", "data", "model", "clusters", "labels", "prior", "seed", "generator", "agreement", "accuracy"]
+    print_table(header, [["–" if each[key] is None else plain(each[key]) for key in header] for each in found])
+    typer.echo(f"\n{len(found)} runs in {folder}; agreement is the share of samples on which partitions agree")
 
 
 @app.command()

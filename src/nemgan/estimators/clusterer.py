@@ -276,7 +276,8 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 del self.feature_names_in_
             if n_dims == 2 and hasattr(self, "feature_names_in_"):  # flat images, of a table of pixels
                 validate_data(self, X, reset=False, skip_check_array=True)
-            return np.asarray(check_array(X, allow_nd=True, order="C", ensure_min_samples=2 if reset else least))
+            with naming_words(X):
+                return np.asarray(check_array(X, allow_nd=True, order="C", ensure_min_samples=2 if reset else least))
         with naming_words(X):  # in one order of memory, since sums depend on it
             x = np.asarray(validate_data(self, X, reset=reset, order="C", ensure_min_samples=2 if reset else least))
             return x.astype(np.float64) if x.dtype.kind == "O" else x  # categories are left as they are till here

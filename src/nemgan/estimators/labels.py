@@ -27,7 +27,8 @@ def encode(y: Any, n: int) -> tuple[Int, Array]:
         DataError: not one label a sample, infinite values, or numbers that are no whole classes.
     """
     if isinstance(y, np.ma.MaskedArray):
-        y = np.where(np.ma.getmaskarray(y), None, np.ma.getdata(y).astype(object))  # type: ignore[no-untyped-call]
+        hidden, y = np.ma.getmaskarray(y), np.ma.getdata(y).astype(object)
+        y[hidden] = None
     y = np.asarray(y) if hasattr(y, "dtype") else np.asarray(y, object)  # a list's NaN would become a word
     if y.dtype.kind in "ST":
         y = y.astype(object)

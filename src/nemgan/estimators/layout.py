@@ -245,7 +245,8 @@ def _has_words(column: Any) -> bool:
 
 @contextmanager
 def naming_words(X: Any) -> Iterator[None]:
-    """An error about the numbers of a data frame that has columns of words becomes one that names these.
+    """An error about the numbers of a data frame that has columns of words becomes one that names these, and one about
+    missing values a line long.
 
     Raises:
         DataError: in its place, or where columns hold dates.
@@ -258,6 +259,8 @@ def naming_words(X: Any) -> Iterator[None]:
         yield
     except (TypeError, ValueError) as error:
         words = [] if isinstance(error, NemganError) else [str(name) for name in columns if _has_words(X[name])]
+        if not words and "contains NaN" in str(error):
+            raise DataError(f"{str(error).splitlines()[0]} Remove or impute missing values (SimpleImputer)") from error
         if not words:
             raise
         raise DataError(

@@ -122,6 +122,43 @@ def new_folder(out: Path, config: Config) -> Path:
         raise ConfigError(f"cannot make a run folder in {out}: {error.strerror}; choose another with --out") from None
 
 
+def overview(out: Path) -> list[dict[str, Any]]:
+    """What the runs in ``out`` are about and what came of them, one entry each in order of their numbers.
+
+    ``agreement`` and ``accuracy`` are None where they are not known, and "not finished" where the run is not.
+
+    Raises:
+        ConfigError: no such folder.
+        CheckpointError: a run whose files are damaged.
+    """
+    if not out.is_dir():
+        raise ConfigError(f"{out} is no folder: give the one that run folders were made in")
+    found = []
+    for folder in sorted((each.parent for each in out.glob(f"*/{MODEL}")), key=lambda each: (_number(each.name), each)):
+        config, card = read_config(folder), read_card(folder)
+        done = (folder / RESULT).is_file()
+        record = json.loads(_read(folder, RESULT)) if done else {}
+        found.append(
+            {
+                "run": folder.name,
+                "data": config.data,
+                "model": f"{config.model}, {config.preset}",
+                "clusters": card.n_clusters,
+                "labels": card.labels_used,
+                "prior": config.prior,
+                "seed": config.seed,
+                "generator": f"{config.gan.steps} steps" if config.gan.steps else "none",
+                "agreement": _rounded(record.get("agreement")) if done else "not finished",
+                "accuracy": _rounded(record.get("acc")) if done else "not finished",
+            }
+        )
+    return found
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)
+
+
 def slug(data: str) -> str:
     """A data set's name or path as part of a file name, at most 40 characters."""
     name = data if "/" not in data and "\\" not in data else Path(data).stem
