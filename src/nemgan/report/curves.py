@@ -37,7 +37,11 @@ def curves(rows: Sequence[Mapping[str, Any]], n_clusters: int) -> Curves:
     rows = [row for row in rows if row.get("kind") != "left out"]
     names = list(dict.fromkeys(row["stage"] for row in rows))
     first = {name: next(row for row in rows if row["stage"] == name) for name in names}
-    marks = [(first[name]["step"] - first[name].get("stage_step", 0), name) for name in names]
+    marks = [
+        (first[name]["step"] - first[name].get("stage_step", 0), name)
+        for name in names
+        if any(row["stage"] == name and row.get("stage_step") != 0 for row in rows)  # one without steps has no stretch
+    ]
     whole = [
         *_scores(rows, marks),
         *_masses(rows, "masses", "Masses of the clusters", n_clusters, marks),
