@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 
 from nemgan.data.neighbours import local_weights, nearest
 from nemgan.smoothing import cost, links, meet, smooth
@@ -49,8 +50,21 @@ def test_the_cost_is_the_cut_and_the_masses_distance():
     cut = dense[clusters[:, None] != clusters].sum()
     share = np.bincount(clusters) / len(y)
     assert cost(between, clusters, 2, masses, 2.0) == pytest.approx(cut + 2 * ((share - masses) ** 2 / masses).sum())
-    volume = [dense[clusters == k].sum() for k in (0, 1)]
-    assert cost(between, clusters, 2) == pytest.approx(np.mean([cut / 2 / v for v in volume]))
+    assert cost(between, clusters, 2) == pytest.approx(cut / -(share * np.log(share)).sum())
+    three = np.arange(len(y)) % 3
+    cuts = [dense[three == k][:, three != k].sum() / dense[three == k].sum() for k in range(3)]
+    assert cost(between, three, 3) == pytest.approx(np.mean(cuts))
+
+
+def test_the_weaker_link_is_cut_though_it_is_not_in_the_middle():
+    """A chain of 100 with one weak link after its first quarter: .78/(2·¼·¾) > 1/(2·½·½), but .78/.562 < 1/.693."""
+    weight = np.ones(99)
+    weight[24] = 0.78
+    index = np.arange(99)
+    chain = csr_array((weight, (index, index + 1)), shape=(100, 100))
+    between = (chain + chain.T) / (2 * weight.sum())
+    half, quarter = (np.arange(100) >= 50).astype(int), (np.arange(100) >= 25).astype(int)
+    assert cost(between, quarter, 2) < cost(between, half, 2)
 
 
 def test_a_missing_cluster_costs_much():

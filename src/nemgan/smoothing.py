@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
+from scipy.special import entr
 
 from nemgan.merging import PRICE, TINY
 
@@ -65,9 +66,15 @@ def meet(scores: Float, masses: Float, biases: Float, most: float = np.inf) -> F
 def cost(
     between: csr_array, clusters: Int, n_clusters: int, masses: Float | None = None, price: float = PRICE
 ) -> float:
-    """The objective of ``merging`` for samples in ``clusters`` (N,): cut and masses, or normalised cut."""
+    """The objective of ``merging`` for samples in ``clusters`` (N,): cut and masses, or normalised cut.
+
+    Of two clusters of unknown masses p and q it is the cut over the entropy of the masses, the share of it on which
+    neighbours disagree. (The normalised cut is the cut over 2pq, and leans to halves: docs/theory.md.)
+    """
     h = np.eye(n_clusters)[clusters]
     within, volume = (h * (between @ h)).sum(0), np.asarray(between.sum(1)).ravel() @ h
+    if masses is None and n_clusters == 2:
+        return float((volume.sum() - within.sum()) / entr(h.mean(0)).sum()) if h.any(0).all() else 1.0
     if masses is None:
         return float(np.where(volume > 0, 1 - within / np.maximum(volume, 1e-12), 1.0).mean())
     off = ((h.mean(0) - masses) ** 2 / np.maximum(masses, TINY)).sum()
