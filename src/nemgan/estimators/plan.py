@@ -42,15 +42,8 @@ def settings_for(
         ConfigError: no such preset or setting, or a value that is not allowed.
     """
     defaults = catalog.restarted(catalog.entry(MODEL).defaults(preset, shape, n_clusters), shape, n)
-    given = settings_of(overrides)
+    given = _of_model(settings_of(overrides))
     steps = _steps(build(defaults))
-    every = keys()
-    usable = [key for key in every if key.partition(".")[0] in SECTIONS]
-    for key in given:
-        if key in every and key not in usable:
-            raise ConfigError(f"settings has {key!r}: give dotted keys of the model such as 'gan.steps'")
-        if key not in usable:
-            raise unknown_key(str(key), usable)
     connected = build(defaults).connected
     if connected:  # the published presets are used as published
         for key, value in steps.items():
@@ -89,6 +82,22 @@ def settings_for(
         for key, value in _steps(build(defaults)).items():
             defaults[key] = min(value, int(max_steps))
     return build(given, defaults)
+
+
+def _of_model(given: dict[str, Any]) -> dict[str, Any]:
+    """``given``, if all its keys are of settings that shape a model.
+
+    Raises:
+        ConfigError: one is not.
+    """
+    every = keys()
+    usable = [key for key in every if key.partition(".")[0] in SECTIONS]
+    for key in given:
+        if key in every and key not in usable:
+            raise ConfigError(f"settings has {key!r}: give dotted keys of the model such as 'gan.steps'")
+        if key not in usable:
+            raise unknown_key(str(key), usable)
+    return given
 
 
 def _steps(config: Config) -> dict[str, int]:

@@ -80,25 +80,9 @@ class NEMGAN(Model):
         self.known = np.full(n_clusters, 1 / n_clusters) if not on.C3 else prior
         self.n_modes = settings.connect.micro_modes if self.connected else n_clusters
         views, pooled = settings.contrast.steps > 0, settings.pooled
-        if views and len(shape) != 3:
-            raise ConfigError("contrast.steps needs images, of which there are views: use contrast.steps=0 on vectors")
-        if views and not pooled and shape[0] == 3 and not settings.connect.steps:
-            raise ConfigError(
-                "contrast.steps finds neighbours for connect.steps, which is 0: use contrast.steps=0, or set "
-                "connect.steps or network.inverter_style=pooled"
-            )
-        if pooled and settings.connect.steps:
-            raise ConfigError(
-                "network.inverter_style=pooled with contrast.steps learns h from views alone, without connect.steps: "
-                "set one of these two to 0"
-            )
-        if pooled and gan.train_inverter:
-            raise ConfigError(
-                "gan.train_inverter needs neighbours in pixels, which a pooled h with contrast.steps does without: set "
-                "one of them"
-            )
         if self.n_modes < n_clusters:
             raise ConfigError(f"connect.micro_modes={self.n_modes} is less than {n_clusters} clusters: set it higher")
+        _check_views(settings, shape)
         self.joint = gan.joint and on.C2 and self.connected
         self.ema_decay = gan.ema
         with isolated(seed, "weights"):
@@ -195,6 +179,32 @@ class NEMGAN(Model):
             return [Adversary(self, pool, None).stage()]
         connection = (Contrast if self.settings.pooled else Connection)(self, pool)
         return [*connection.stages(), Adversary(self, pool, connection).stage()]
+
+
+def _check_views(settings: ModelSettings, shape: tuple[int, ...]) -> None:
+    """See that what learns from views of images can: that there are images, and one way of learning h.
+
+    Raises:
+        ConfigError: two settings that exclude each other, or views of vectors.
+    """
+    views, pooled = settings.contrast.steps > 0, settings.pooled
+    if views and len(shape) != 3:
+        raise ConfigError("contrast.steps needs images, of which there are views: use contrast.steps=0 on vectors")
+    if views and not pooled and shape[0] == 3 and not settings.connect.steps:
+        raise ConfigError(
+            "contrast.steps finds neighbours for connect.steps, which is 0: use contrast.steps=0, or set "
+            "connect.steps or network.inverter_style=pooled"
+        )
+    if pooled and settings.connect.steps:
+        raise ConfigError(
+            "network.inverter_style=pooled with contrast.steps learns h from views alone, without connect.steps: "
+            "set one of these two to 0"
+        )
+    if pooled and settings.gan.train_inverter:
+        raise ConfigError(
+            "gan.train_inverter needs neighbours in pixels, which a pooled h with contrast.steps does without: set "
+            "one of them"
+        )
 
 
 class Adversary:
