@@ -1,0 +1,132 @@
+"""What h has learned, settled: the clusters' numbers, h's borders where masses are known, and the prior.
+
+Every way of learning h on real samples (``connected``, ``contrast``) ends here, before anything is generated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from nemgan.data.pool import Pool
+from nemgan.losses.connectivity import disagreement
+from nemgan.models.base import at_rest
+from nemgan.parts import by_parts
+
+if TYPE_CHECKING:
+    from nemgan.models.nemgan import NEMGAN
+
+
+class Settling:
+    """The end of learning h: of ``model``, on the samples ``all``, of which ``pool`` are those it has learned from.
+
+    ``model.scratch`` holds the votes (N, M) and the neighbours by h's own features (N, k), as ``connected`` left them.
+    """
+
+    def __init__(self, model: NEMGAN, pool: Pool) -> None:
+        self.model = model
+        self.all, self.pool = pool, pool.some(model.settings.connect.samples)
+
+    def over_pool(self, function: Callable[[Tensor], Tensor], pool: Pool | None = None) -> Tensor:
+        """``function`` of every sample of ``pool`` (by default its own), unchanged, with h at rest, ``(N, …)``."""
+        x = (pool or self.pool).x
+        with at_rest(self.model):
+            return by_parts(lambda at: function(self.model.encode(x[at])), len(x), 1024)
+
+    def settle(self, rng: torch.Generator) -> Mapping[str, object]:
+        """Step 3's end: the prior that minimises ‖E h(x) − P_Y‖₁ (Eq. 5) is E h(x) itself; known masses are kept.
+
+        Where merges disagreed h's biases are moved first until its decisions have the known masses (``target``).
+        Within a cluster the micro-modes have the masses of the samples they are likeliest for: these are what the
+        critic of pairs is shown, and a mode that it never saw real samples of would be drawn at random (C3).
+        """
+        model = self.model
+        logits = self.over_pool(model.inverter.logits)
+        sizes = self.sizes(logits)
+        sizes = sizes[self.name_by_size(sizes)]
+        if (target := self.target(sizes / sizes.sum())) is not None:
+            self.meet(logits, target, self.pace(logits))
+        merged, modes = self.asked(self.pool)
+        neighbours = merged[model.scratch["own_neighbours"][:, 0]]
+        mean = merged.mean(0)
+        entropy = -(mean * mean.clamp_min(1e-8).log()).sum()
+        confidence = 1 - disagreement(merged, neighbours) / entropy.clamp_min(1e-8)
+        model.confidence.copy_(confidence)
+        if len(self.all) > len(self.pool):  # whose labelled samples are in another mix, and whose number is smaller
+            merged, modes = self.asked(self.all)
+        self._set_prior(torch.bincount(modes, minlength=model.n_modes) / len(modes), merged.mean(0))
+        return {"confidence": float(confidence), "masses": model.masses().tolist()}
+
+    def sizes(self, logits: Tensor) -> Tensor:
+        """Samples that are decided to be of each cluster (M,), from h's ``logits`` of them (N, K)."""
+        found = self.model.merged_logits(logits).argmax(1)
+        return torch.bincount(found, minlength=self.model.n_clusters)
+
+    def target(self, shares: Tensor) -> Tensor | None:
+        """Masses (M,) that h's decisions are to have, which now have ``shares``: known ones where merges disagreed.
+
+        Elsewhere borders lie where samples are few, and h knows better by how many these data miss the masses.
+        """
+        known = self.model.known
+        if known is None or len(self.pool.labelled) or "seen_neighbours" not in self.model.scratch:
+            return None
+        return torch.from_numpy(known).float().to(shares.device)
+
+    def pace(self, logits: Tensor) -> float:
+        """How fast biases move, in nats for each nat that a mass is off: half of what h is sure by, on average."""
+        best = self.model.merged_logits(logits).topk(min(2, self.model.n_clusters), 1).values
+        return 0.5 * float((best[:, 0] - best[:, -1]).mean())
+
+    def meet(self, logits: Tensor, target: Tensor, pace: float) -> None:
+        """Move h's biases until its decisions on the samples of ``logits`` (N, K) have the masses ``target`` (M,)."""
+        model = self.model
+        found = model.merged_logits(logits)
+        moves = torch.zeros_like(found[0])
+        for step in range(100):
+            shares = torch.bincount((found + moves).argmax(1), minlength=len(moves)) / len(found)
+            moves -= pace * 0.95**step * (shares.clamp_min(1e-3) / target.clamp_min(1e-3)).log()
+        model.inverter.mode.bias.add_(moves[model.groups])
+
+    def name_by_size(self, sizes: Tensor) -> Tensor:
+        """Number the clusters from the largest, or so that the larger has the larger of the known masses; what each was
+        before (M,).
+
+        Labels say which mass is whose; without any the merge does, which hardly ever swaps those of two whole clusters
+        of nearly equal mass, for that takes many moves at once.
+
+        Args:
+            sizes: samples of each cluster as numbered so far ``(M,)``.
+        """
+        model, scratch = self.model, self.model.scratch
+        if len(self.pool.labelled):
+            return torch.arange(model.n_clusters, device=sizes.device)
+        order = sizes.argsort(descending=True, stable=True)
+        if model.known is not None:
+            by_mass = torch.from_numpy(-model.known).argsort(stable=True).to(sizes.device)  # sorted here: doubles
+            order = torch.empty_like(order).scatter_(0, by_mass, order)
+        model.groups.copy_(order.argsort()[model.groups])
+        scratch["votes"] = scratch["votes"][:, order]
+        return order
+
+    def asked(self, pool: Pool) -> tuple[Tensor, Tensor]:
+        """Posterior over clusters (N, M) and likeliest micro-mode (N,) of every sample of ``pool``."""
+
+        def ask(x: Tensor) -> Tensor:
+            p = self.model.inverter.logits(x).softmax(1)
+            return torch.cat([self.model.merged(p), p.argmax(1, keepdim=True).to(p.dtype)], 1)
+
+        found = self.over_pool(ask, pool)
+        return found[:, :-1], found[:, -1].long()
+
+    def _set_prior(self, sizes: Tensor, masses: Tensor | None = None) -> None:
+        """Prior over micro-modes from their sizes (K,), in each cluster scaled to its mass (M,): known, or as given."""
+        model = self.model
+        target = torch.from_numpy(model.known).float().to(sizes.device) if model.known is not None else masses
+        if target is not None:
+            sizes = sizes.clamp_min(1e-6)
+            total = torch.zeros_like(target).index_add_(0, model.groups, sizes)
+            sizes = sizes * (target / total)[model.groups]
+        model.prior.set(sizes)
