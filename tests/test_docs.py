@@ -82,7 +82,7 @@ def test_cluster_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     found = follow(DOCS / "tutorials" / "cluster-a-folder.md")["found"]
     sizes = sorted(sum(row["cluster"] == k for row in found) for k in "012")
     assert sizes == pytest.approx([60, 100, 170], abs=12)
-    assert (tmp_path / "kind-0.png").is_file()
+    assert (tmp_path / "kind-2.png").is_file()
 
 
 def test_how_many_of_each(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
