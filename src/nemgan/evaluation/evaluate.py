@@ -336,7 +336,8 @@ def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None, has_
         "modes": "modes of the data that generated samples cover, KL(generated ‖ true) in nats, share within 3 sigma",
         "judge_accuracy": f"accuracy of the independent classifier, {where}",
         "agreement": "share of training samples that two merges of different partitions put alike, mean (no labels)",
-        "counts": "by number of clusters: normalised cut of the closest pair, and of the best split (no labels)",
+        "counts": "by number of clusters: normalised cut of the closest pair, and of the best split; of up to three "
+        "partitions the best answer for the number asked for, the worst for others (no labels)",
         "confidence": "share of the clustering's entropy on which neighbouring training samples agree (no labels)",
         "seconds": "seconds of training",
         "steps": "steps of training, all stages",
