@@ -143,6 +143,18 @@ def test_restarts_keep_the_cheapest_and_doubt_it_where_another_is_nearly_as_chea
     assert not [key for key in model.scratch if "/" in key]
 
 
+@pytest.mark.parametrize(
+    ("asked", "masses", "n", "found"),
+    [
+        *[(10, None, 200, 10), (10, None, 50, 5), (10, None, 8, 2), (1, None, 8, 1), (10, None, 2, 1)],
+        *[(10, [0.995, 0.005], 600, 2), (10, [0.9, 0.1], 600, 10), (1, [0.9, 0.1], 600, 1), (3, [0.5, 0.5], 600, 3)],
+    ],
+)
+def test_no_more_neighbours_than_asked_for_and_than_a_small_cluster_has(asked, masses, n, found):
+    model = make({"connect.neighbours": asked}, n_clusters=2, prior=None if masses is None else np.array(masses))
+    assert Connection(model, Pool.of(blobs()[0])).neighbours(n) == found
+
+
 def test_known_masses_name_the_clusters():
     data, y = blobs()
     model = make({}, prior=MASSES[[2, 0, 1]])

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 NOTHING = LossResult(torch.zeros(()), {})
 COUNTED = 100
 """Parts of a partition, at most, that are merged into every other number of clusters too: of more it takes hours."""
-JUDGES = 3
+AGREEING = 3
 """Partitions that have to agree on evidence for another number of clusters."""
 LABELLED = 64
 """Labelled samples, drawn with replacement, in a batch of refining."""
@@ -183,14 +183,14 @@ class Connection(Settling):
         return torch.from_numpy(index).to(self.pool.device), torch.from_numpy(weights).to(self.pool.device)
 
     def neighbours(self, n: int) -> int:
-        """Neighbours to look up for each of ``n`` samples: as many as a cluster has others to offer, at least two.
+        """Neighbours to look up for each of ``n`` samples: as many as a cluster has others to offer, two if asked for.
 
         Samples of a smaller cluster would be tied to other clusters, and it would be lost. Of fewer than 100 samples
         each has a tenth; where masses are known no more than the smallest cluster holds.
         """
         known = self.model.known
         others = n / 10 if known is None else min(n / 10, n * float(known.min()) - 1)
-        return max(min(self.settings.neighbours, round(others)), min(2, n - 1))
+        return min(self.settings.neighbours, max(round(others), 2), n - 1)
 
     def joined(self, shares: Mapping[str, float], at: Tensor | slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Neighbours by several graphs and their weights, both (n, k), each graph's times its share; seen ones beside.
@@ -272,7 +272,7 @@ class Connection(Settling):
         model.agreement.fill_(found.agreement)
         model.counts.fill_(float("nan"))
         if self.parts() <= COUNTED:
-            asked = (evidence(*each, len(model.counts) + 1, draw) for each in found.partitions[:JUDGES])
+            asked = (evidence(*each, len(model.counts) + 1, draw) for each in found.partitions[:AGREEING])
             for row, count in enumerate(agreed(asked, model.n_clusters)):
                 model.counts[row] = torch.tensor([count.m, count.joined, count.split])
         return found
