@@ -65,7 +65,7 @@ def asked_of(run: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray,
 
 
 @lru_cache(maxsize=1)
-def experts_of(run: Path) -> list[prevalence.Expert]:
+def experts_of(run: Path) -> tuple[list[prevalence.Expert], prevalence.Expert]:
     """What few labels are learned with, on that run."""
     return experts_on(*asked_of(run)[:3])
 
@@ -91,7 +91,8 @@ def estimate(cell: Cell, run: Path) -> dict:
         found = posterior.mean(0)[prevalence.naming(posterior, codes)]
     elif cell.model == "few-labels":
         labels = prevalence.Labels(known, y[known], m)
-        found = prevalence.FewLabels(experts_of(run), labels, np.arange(len(y))).shares()
+        experts, alone = experts_of(run)
+        found = prevalence.FewLabels(experts, labels, np.arange(len(y)), plain=alone).shares()
     else:
         found = quapy(cell.model, points, y, known, m)
     return {"run": run.name, "labels_used": len(known), "n": len(y), "prior_l1": float(np.abs(found - truth).sum())}

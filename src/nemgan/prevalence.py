@@ -10,7 +10,8 @@ looks alike in both (label shift), then
 
 Ours (``FewLabels``) is EM on a pool of experts: the clusters, which saw no label and need but names, and a logistic
 regression on each view of the samples (h's features, its micro-modes). Their logarithms are added with weights and
-biases that fit held-out labels (stacking, Wolpert 1992; logarithmic pooling, Genest & Zidek 1986).
+biases that fit held-out labels (stacking, Wolpert 1992; logarithmic pooling, Genest & Zidek 1986). What it finds is
+averaged with plain EM on all of h's features, whose mistakes are others (combined forecasts, Bates & Granger 1969).
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ from sklearn.linear_model import LogisticRegression
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
 TINY, FLOOR = 1e-12, -12.0
-FOLDS, PULL = 5, 10.0
+FOLDS, PULL, EASE = 5, 10.0, 3.0
+"""Parts of the labels that are hidden in turn, and with the force of how many labels weights and biases are pulled."""
 
 
 def counting(y: Int, n_classes: int) -> Float:
@@ -116,7 +118,7 @@ def regression(points: NDArray[np.floating], strength: float = 10.0) -> Expert:
     def logits(labels: Labels, weights: Float, where: Int) -> Float:
         seen, found = np.unique(labels.y[weights > 0]), np.full((len(where), labels.n_classes), FLOOR)
         if len(seen) > 1:
-            model = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+            model = LogisticRegression(C=strength, max_iter=1000)
             model.fit(points[labels.at], labels.y, weights)
             found[:, model.classes_] = model.predict_log_proba(points[where])
         elif len(seen):
@@ -136,18 +138,34 @@ def sharpness(n_labels: int) -> float:
     return 1 + 6 / float(np.sqrt(n_labels))
 
 
+def heard(n_labels: int) -> float:
+    """Weight of plain EM on all features beside the pool: up to a half, for the fewer the labels the worse it is.
+
+    The constant: docs/notebook.md, "few labels, averaged".
+    """
+    return 0.5 * n_labels / (n_labels + 50)
+
+
 class FewLabels:
     """Class shares from few labels.
 
     Args:
-        experts: each is asked for the labelled samples as if their labels were hidden, in ``FOLDS`` parts.
+        experts: of the pool; each is asked for the labelled samples as if their labels were hidden, in ``FOLDS`` parts.
         labels: the labels, at least two.
         among: positions of the samples whose shares are wanted ``(n,)``.
         stand_for: how many samples each of these stands for ``(n,)``; by default one.
+        plain: the expert whose own EM is averaged with the pool's, weighed as ``heard`` says; None for the pool alone.
     """
 
-    def __init__(self, experts: Sequence[Expert], labels: Labels, among: Int, stand_for: Float | None = None) -> None:
-        self.experts, self.labels, self.among = experts, labels, among
+    def __init__(
+        self,
+        experts: Sequence[Expert],
+        labels: Labels,
+        among: Int,
+        stand_for: Float | None = None,
+        plain: Expert | None = None,
+    ) -> None:
+        self.experts, self.labels, self.among, self.plain = experts, labels, among, plain
         self.stand_for = np.ones(len(among)) if stand_for is None else stand_for
         y, once = labels.y, np.ones(len(labels.y))
         turn = np.zeros(len(y), np.int64)  # of each label among those of its class: a fold has its share of each
@@ -176,22 +194,33 @@ class FewLabels:
             for c in range(m):
                 at = np.flatnonzero(labels.y == c)
                 times[at] = rng.multinomial(len(at), np.full(len(at), 1 / max(len(at), 1))) if len(at) else 1
-        scale, bias = self._pool(times)
-        logits = sum(a * expert(labels, times, self.among) for a, expert in zip(scale, self.experts, strict=True))
         power = sharpness(len(labels.y)) if power is None else power
-        return em(softmax(power * (logits + bias), axis=1), np.full(m, 1 / m), weights)
+        scale, bias = self._pool(times, power)
+        logits = sum(a * expert(labels, times, self.among) for a, expert in zip(scale, self.experts, strict=True))
+        found = self._em(logits + bias, weights)
+        if self.plain is None:
+            return found
+        part = heard(len(labels.y))
+        return (1 - part) * found + part * self._em(self.plain(labels, times, self.among), weights)
 
-    def _pool(self, times: Float) -> tuple[Float, Float]:
-        """Weights of the experts and biases of the classes that fit the held-out labels."""
+    def _em(self, logits: Float, weights: Float) -> Float:
+        """Shares (M,) by EM, of log-likelihoods (n, M)."""
+        return em(softmax(logits, axis=1), np.full(self.labels.n_classes, 1 / self.labels.n_classes), weights)
+
+    def _pool(self, times: Float, power: float) -> tuple[Float, Float]:
+        """Weights of the experts, times ``power``, and biases of the classes, that fit the held-out labels.
+
+        Biases are fitted to what was sharpened: those of before would leave its counts off, one class's for another's.
+        """
         y, held = self.labels.y[self.usable], self.held_out[:, self.usable]
         offset, times = self.labels.log_shares(times * self.usable), times[self.usable]
         even = np.full(len(self.experts), 1 / len(self.experts))
         if not times.sum():
-            return even, np.zeros(self.labels.n_classes)
+            return power * even, np.zeros(self.labels.n_classes)
         losses = [_stack(held[j : j + 1], y, times, offset, np.ones(1))[2] for j in range(len(self.experts))]
         likelihood = np.exp(min(losses) - np.array(losses))
-        scale, bias, _ = _stack(held, y, times, offset, likelihood / likelihood.sum())
-        return scale, bias
+        scale = power * _stack(held, y, times, offset, likelihood / likelihood.sum())[0]
+        return scale, _biases(np.tensordot(scale, held, 1), y, times, offset)
 
 
 def _stack(held_out: Float, y: Int, weights: Float, offset: Float, around: Float) -> tuple[Float, Float, float]:
@@ -221,6 +250,20 @@ def _stack(held_out: Float, y: Int, weights: Float, offset: Float, around: Float
     bounds = [(0, 5)] * experts + [(-5, 5)] * held_out.shape[2]
     found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     return found[:experts], found[experts:], fit(found)[0]
+
+
+def _biases(scores: Float, y: Int, weights: Float, offset: Float) -> Float:
+    """Biases b (M,), pulled to 0, that make softmax(scores (L, M) + b + offset) fit labels as ``_stack`` does."""
+    rows = np.arange(len(y))
+
+    def loss(b: Float) -> tuple[float, Float]:
+        p = softmax(scores + b + offset, axis=1)
+        nll = -float(weights @ np.log(np.maximum(p[rows, y], TINY)))
+        p[rows, y] -= 1
+        return nll + EASE / 2 * float(b @ b), weights @ p + EASE * b
+
+    bounds = [(-5, 5)] * scores.shape[1]
+    return np.asarray(minimize(loss, np.zeros(scores.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds).x)
 
 
 def data_bootstrap(values: Float, times: int, rng: np.random.Generator) -> Float:

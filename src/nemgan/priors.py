@@ -262,18 +262,22 @@ def _named(zero: Shares, posterior: Float, codes: Int) -> Shares:
 
 def experts_on(
     features: Array, modes: Float, clusters: Float | None, learned: Float | None = None
-) -> list[prevalence.Expert]:
+) -> tuple[list[prevalence.Expert], prevalence.Expert]:
     """What few labels are learned with: h's features (N, F), its micro-modes (N, K), and its clusters (N, M).
 
-    ``learned`` (M,) are the masses of the clusters where h learned, if these samples are others.
+    The experts of the pool, and the one on all features that is averaged with it. ``learned`` (M,) are the masses of
+    the clusters where h learned, if these samples are others.
     """
     spread = features.std(0)
-    points = project(((features - features.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32), DIMS)
+    whole = ((features - features.mean(0)) / np.where(spread > 0, spread, 1)).astype(np.float32)
+    points = project(whole, DIMS)
     logits = np.log(np.maximum(modes, 1e-4))
     logits -= logits.mean(1, keepdims=True)
     found = [prevalence.regression(points / max(points.std(0).max(), 1e-9))]
     found.append(prevalence.regression(logits / max(logits.std(), 1e-9), 1.0))
-    return found if clusters is None else [prevalence.named_clusters(clusters, learned), *found]
+    if clusters is not None:
+        found.insert(0, prevalence.named_clusters(clusters, learned))
+    return found, prevalence.regression(whole, 1.0)
 
 
 def _few(
@@ -309,9 +313,8 @@ def _few(
 
         clusters = of("posterior") if fit.n_clusters == n_classes else None
         learned = _asked(fit, X, "posterior").mean(0)
-        few = prevalence.FewLabels(
-            experts_on(of("features"), of("mode_posterior"), clusters, learned), labels, among, stand_for
-        )
+        experts, alone = experts_on(of("features"), of("mode_posterior"), clusters, learned)
+        few = prevalence.FewLabels(experts, labels, among, stand_for, alone)
         points.append(few.shares())
         plain.append(few.shares(power=1))
         draws += [few.shares(draw) for draw in rng.spawn(max(times // len(fits), 20))]
