@@ -123,6 +123,29 @@ def test_sharpness_falls_to_plain_em_as_labels_grow() -> None:
     assert not np.allclose(few.shares(), few.shares(power=1), atol=1e-4)
 
 
+def test_sharpened_posteriors_still_count_the_held_out_labels() -> None:
+    """Two classes that overlap on one side: sharpening decides for the likelier there, biases put the counts back."""
+    rng = np.random.default_rng(0)
+    y = rng.choice(2, 4000, p=[0.7, 0.3])
+    doubt = (y == 1) | (rng.random(4000) < 0.3)  # of these .59 are of class 1, and all of it
+    scores = np.where(doubt[:, None], np.log([0.41, 0.59]), np.log([0.97, 0.03]))
+    for power in (1.0, 5.0):
+        found = softmax(power * scores + p._biases(power * scores, y, np.ones(4000), np.zeros(2)), axis=1).mean(0)
+        np.testing.assert_allclose(found, np.bincount(y) / 4000, atol=0.01)
+    assert abs(softmax(5 * scores, axis=1).mean(0)[1] - y.mean()) > 0.1
+
+
+def test_plain_em_is_averaged_in_and_heard_more_the_more_labels_there_are() -> None:
+    assert 0 < p.heard(20) < p.heard(600) < 0.5
+    rng = np.random.default_rng(0)
+    x, y = bells(np.array([0.8, 0.2]), 300, rng)
+    labels, everything = ten_of_each(y, rng), np.arange(300)
+    pool, plain = [p.regression(x[:, :1] / x[:, 0].std())], p.regression(x / x.std(), 1.0)
+    alone = p.em(softmax(plain(labels, np.ones(20), everything), axis=1), np.array([0.5, 0.5]))
+    expected = (1 - p.heard(20)) * p.FewLabels(pool, labels, everything).shares() + p.heard(20) * alone
+    np.testing.assert_allclose(p.FewLabels(pool, labels, everything, plain=plain).shares(), expected, atol=1e-12)
+
+
 def test_samples_that_stand_for_many_count_as_many() -> None:
     rng = np.random.default_rng(0)
     x, y = bells(np.array([0.5, 0.5]), 400, rng)

@@ -12,7 +12,8 @@ from nemgan.errors import ConfigError
 from nemgan.experiments.config import build, flat
 from nemgan.models import catalog
 from nemgan.models.connected import Connection
-from nemgan.models.nemgan import NEMGAN, Adversary
+from nemgan.models.generating import Adversary
+from nemgan.models.nemgan import NEMGAN
 from nemgan.models.shown import Shown
 from nemgan.seeding import torch_generator
 from nemgan.training.loop import Hook, train
