@@ -139,11 +139,11 @@ def sharpness(n_labels: int) -> float:
 
 
 def heard(n_labels: int) -> float:
-    """Weight of plain EM on all features beside the pool: up to a half, for the fewer the labels the worse it is.
+    """Weight of plain EM on all features beside the pool: the fewer the labels, the worse it learns so many numbers.
 
     The constant: docs/notebook.md, "few labels, averaged".
     """
-    return 0.5 * n_labels / (n_labels + 50)
+    return n_labels / (n_labels + 300)
 
 
 class FewLabels:
