@@ -25,14 +25,17 @@ STACKED = Cell(
     (
         "connect.steps=0",
         "contrast.steps=0",
+        "gan.inversion_of=modes",
         "gan.joint=false",
         "gan.reconstruction=10.0",
         "gan.steps=8000",
+        "latent.dim=50",
         "n_clusters=20",
         "prior=uniform",
     ),
 )
-"""Twenty modes, a critic of x, h on generated samples and ẑ too (Eq. 3–4): a thousand combinations are no clusters."""
+"""Twenty modes, a critic of x, h on generated samples and ẑ too (Eq. 3–4): a thousand combinations are no clusters.
+So z is the paper's, not that of other colour images."""
 
 
 def planar(model: str, data: str, seed: int, budget: str) -> Cell:
