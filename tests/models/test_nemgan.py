@@ -5,6 +5,7 @@ from itertools import islice, product
 import numpy as np
 import pytest
 import torch
+from blobs import MASSES, blobs, make
 
 from nemgan.data.dataset import Dataset
 from nemgan.data.pool import Pool
@@ -12,36 +13,11 @@ from nemgan.errors import ConfigError
 from nemgan.experiments.config import build, flat
 from nemgan.models import catalog
 from nemgan.models.connected import Connection
-from nemgan.models.generating import Adversary
 from nemgan.models.nemgan import NEMGAN
-from nemgan.models.shown import Shown
 from nemgan.seeding import torch_generator
 from nemgan.training.loop import Hook, train
 
-MASSES = np.array([0.6, 0.3, 0.1])
-SHORT = {
-    "connect.partitions": 2,
-    "connect.steps": 120,
-    "connect.refresh": 50,
-    "connect.refine_steps": 40,
-    "gan.steps": 30,
-    "latent.dim": 20,
-}
 GAN = {"connect.steps": 0, "connect.refine_steps": 0, "gan.steps": 5, "gan.joint": False}
-
-
-def blobs(n: int = 600, labelled: int = 0) -> Dataset:
-    """Three far-apart Gaussians of masses .6, .3 and .1."""
-    rng = np.random.default_rng(0)
-    y = np.repeat(np.arange(3), (MASSES * n).astype(int))
-    x = np.array([[0, 0], [6, 0], [0, 6]])[y] + rng.normal(0, 0.4, (len(y), 2))
-    hidden = np.full(len(y), -1)
-    hidden[rng.permutation(len(y))[:labelled]] = 0
-    return Dataset(x.astype(np.float32), np.where(hidden == 0, y, -1), ("a", "b", "c"), "blobs"), y
-
-
-def make(overrides: dict, shape=(2,), n_clusters=3, prior=None, seed=0, **more) -> NEMGAN:
-    return catalog.create("nemgan", build({**SHORT, **overrides, **more}), shape, n_clusters, prior, seed)
 
 
 @pytest.mark.parametrize("shape", [(5,), (1, 8, 8), (1, 28, 28), (3, 32, 32)])
@@ -50,14 +26,6 @@ def test_there_are_micro_modes_to_merge_however_many_clusters(shape: tuple[int, 
     for preset in ("connected", "thorough"):
         defaults = catalog.entry("nemgan").defaults(preset, shape, n_clusters)
         assert catalog.create("nemgan", build(defaults), shape, n_clusters, None, 0).n_modes >= 2 * n_clusters
-
-
-@pytest.fixture(scope="module")
-def trained() -> tuple[NEMGAN, np.ndarray, np.ndarray]:
-    data, y = blobs()
-    model = make({})
-    train(model, Pool.of(data), seed=0)
-    return model, data.x, y
 
 
 def table(model: NEMGAN, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -175,69 +143,6 @@ def test_of_known_masses_the_larger_cluster_has_the_larger_unless_labels_say_who
         assert Connection(model, pool).name_by_size(sizes).tolist() == order
         assert model.scratch["votes"].tolist() == torch.eye(3)[:, order].tolist()
         assert (torch.tensor(order)[model.groups] == first).all()
-
-
-def test_the_critic_is_shown_changed_copies_under_their_own_modes():
-    x = np.random.default_rng(0).integers(0, 255, (40, 1, 16, 16), dtype=np.uint8)
-    pool = Pool.of(Dataset(x, np.full(40, -1), ("a", "b"), "noise"))
-    seen = {}
-    for strength in (0.0, 1.0):
-        model = make({"gan.augment": strength, "gan.batch": 16}, (1, 16, 16), 2)
-        adversary = Adversary(model, pool, None)
-        adversary._shown = Shown(torch.arange(40) % model.n_modes, torch.ones(40), 0, torch.ones(model.n_modes))
-        adversary.frozen = True
-        seen[strength] = adversary.real(torch_generator(0, "real"))
-    (plain, plain_modes), (changed, changed_modes) = seen[0.0], seen[1.0]
-    assert torch.equal(plain_modes, changed_modes) and plain.shape == changed.shape
-    assert all((a != b).float().mean() > 0.5 for a, b in zip(plain, changed, strict=True))
-    assert any(torch.equal(plain[0], model.encode(row)) for row in pool.x)
-    assert not adversary.augment.flip  # of noise a mirror image lies among the others, of its class it may not
-
-
-def test_modes_are_shown_by_chance_and_their_samples_evenly_but_for_the_doubtful_ones():
-    modes = torch.tensor([0] * 6 + [1] * 4 + [3] * 5)
-    margins = torch.tensor([1, 0.4, 0.9, 0.5, 0.6, 1] + [0.1, 0.2, 0.0, 0.3] + [1.0] * 5)
-    shown = Shown(modes, margins, 0.5, torch.tensor([0.2, 0.5, 0.2, 0.3]))
-    assert sorted(shown.positions.tolist()) == [0, 2, 3, 4, 5, 7, 9, 10, 11, 12, 13, 14]  # of mode 1 the surer half
-    drawn = shown.draw(20_000, torch_generator(0, "shown"))
-    counts = torch.bincount(drawn, minlength=15) / 20_000
-    of_modes = torch.bincount(modes[drawn], minlength=4) / 20_000
-    assert of_modes.tolist() == pytest.approx([0.2, 0.5, 0, 0.3], abs=0.02)  # none is drawn of a mode without samples
-    assert counts[7].item() == pytest.approx(0.25, abs=0.02) and counts[10].item() == pytest.approx(0.06, abs=0.01)
-    assert torch.equal(shown.draw(3, torch_generator(0, "a")), shown.draw(3, torch_generator(0, "a")))
-
-
-@pytest.mark.parametrize(("even", "rare"), [(0.0, 0.1), (0.5, 0.05 + 0.5 / 3), (1.0, 1 / 3)])
-def test_rare_clusters_are_drawn_as_often_as_asked(trained, even, rare):
-    model = make({"gan.even": even, "gan.batch": 3000})
-    model.eval().load_state_dict(trained[0].state_dict())
-    pool, rng = Pool.of(blobs()[0]), torch_generator(0, "even")
-    adversary, cluster = Adversary(model, pool, Connection(model, pool)), int(model.masses().argmin())
-    real, mode = adversary.real(rng)
-    assert (model.posterior(real).argmax(1) == model.groups[mode.argmax(1)]).float().mean() > 0.99
-    for shown in (mode.argmax(1), adversary.fake(rng)[2]):
-        assert (model.groups[shown] == cluster).float().mean().item() == pytest.approx(rare, abs=0.03)
-
-
-def test_labelled_samples_are_shown_under_their_own_cluster(trained):
-    model, pool = trained[0], Pool.of(blobs()[0])
-    wrong = Pool(pool.x, torch.tensor([0, 1]), torch.full((2,), int(model.masses().argmin())))
-    shown = Adversary(model, wrong, Connection(model, wrong))._look(Connection(model, wrong))
-    assert (model.groups[shown.modes[:2]] == model.masses().argmin()).all()
-    assert set(range(2)) <= set(shown.positions.tolist())
-
-
-def test_labelled_samples_are_shown_however_doubtful(trained, monkeypatch):
-    model, pool = trained[0], Pool.of(blobs()[0])
-    modes = torch.zeros(len(pool), dtype=torch.int64)
-    last = torch.arange(len(pool) - 2, len(pool))  # of equals the first are shown
-    labelled = Pool(pool.x, last, model.groups[0].repeat(2))
-    connection = Connection(model, labelled)
-    monkeypatch.setattr(connection, "asked", lambda _: (torch.full((len(pool), 3), 1 / 3), modes.clone()))
-    model.inverter.eval()
-    adversary = Adversary(model, labelled, connection)
-    adversary.gan = adversary.gan.model_copy(update={"margin": 0.5})
-    assert set(last.tolist()) <= set(adversary._look(connection).positions.tolist())
 
 
 def test_two_trainings_of_one_seed_are_equal_and_of_another_are_not():
