@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +13,9 @@ from nemgan.data import columns, folders, labels, tables
 from nemgan.data.arrays import as_samples, classes, read_arrays
 from nemgan.data.columns import Columns, Impute
 from nemgan.data.dataset import UNLABELLED, Array, Dataset, Splits
-from nemgan.data.folders import SIZES
+from nemgan.data.folders import SIZES, side_for
 from nemgan.data.ondisk import Rows, Samples, blocks
-from nemgan.data.pictures import DARK, above_white, white_of_tones
+from nemgan.data.pictures import DARK, above_white, resized, white_of_tones
 from nemgan.data.pictures import SUFFIXES as PICTURES
 from nemgan.data.subsets import apart
 from nemgan.data.tables import Table
@@ -72,7 +72,7 @@ def find(
 
     Pictures are cropped and resized to ``shape`` (by default to one of ``SIZES``, grey if all are grey). Arrays may
     be images ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, uint8 or numbers in [0, 1] or 0 … 255, or vectors
-    ``(N, D)``; they are never resized.
+    ``(N, D)``; images are cropped and resized to ``shape`` alone.
 
     Args:
         known: how rows of a table become vectors, as learned from another one; by default learned from this one.
@@ -123,7 +123,7 @@ def load(
         known: how rows of a table become vectors; by default learned from the training rows.
 
     Raises:
-        DataError: as :func:`find`; also fewer than two samples, or arrays of images of a size not in ``SIZES``.
+        DataError: as :func:`find`; also fewer than two samples.
     """
     path, how = Path(path), how or Reading()
     kind = _kind(path)
@@ -170,14 +170,16 @@ def _encoded(table: Table, learned: Columns, notes: tuple[str, ...] = ()) -> Fou
 def _load_array(path: Path) -> tuple[Found, Array, tuple[str, ...]]:
     raw, given = read_arrays(path)
     found = _of_array(raw, path)
-    x = found.x
-    if x.ndim == 4 and (x.shape[2] != x.shape[3] or x.shape[2] not in SIZES):
-        raise DataError(
-            f"{path} holds images of {x.shape[2]} × {x.shape[3]} pixels: resize them to a square of side "
-            f"{', '.join(map(str, SIZES[:-1]))} or {SIZES[-1]}"
-        )
-    y, names = classes(given, len(x), path)
+    if found.x.ndim == 4 and (found.x.shape[2] != found.x.shape[3] or found.x.shape[2] not in SIZES):
+        found = _resized(found, side_for(min(found.x.shape[2:])), path)
+    y, names = classes(given, len(found.x), path)
     return found, y, names
+
+
+def _resized(found: Found, side: int, path: Path) -> Found:
+    height, width = found.x.shape[2:]
+    note = f"{path}: images of {height} × {width} pixels are cropped about the centre and resized to {side} × {side}"
+    return replace(found, x=resized(found.x, (side, side)), notes=(*found.notes, note))
 
 
 def _of_array(raw: Array, path: Path, shape: tuple[int, ...] | None = None, white: float | None = None) -> Found:
@@ -190,12 +192,24 @@ def _of_array(raw: Array, path: Path, shape: tuple[int, ...] | None = None, whit
         white = None if white is None or white > DARK else white
     elif (white := white_of_tones(Rows.of(raw) or raw) if raw.ndim > 2 else None) is not None:
         notes = (f"{path}: white is taken to be {white:g}, the images' largest pixel",)
-    x = as_samples(raw, str(path), shape, white)
+    other = shape is not None and _of_another_size(raw, shape)
+    x = as_samples(raw, str(path), None if other else shape, white)
     if shape is not None and white is not None and raw.dtype.kind in "uif":
         parts = [(int((part > white).sum()), float(part.max())) for part in blocks(Rows.of(raw) or raw)]
         n, top = sum(n for n, _ in parts), max(top for _, top in parts)
         notes = above_white(n, top, white, str(path)) if top <= DARK else ()
-    return Found(x, [str(i) for i in range(len(x))], notes, white=white)
+    found = Found(x, [str(i) for i in range(len(x))], notes, white=white)
+    return _resized(found, shape[1], path) if shape is not None and other else found
+
+
+def _of_another_size(raw: Array, shape: tuple[int, ...]) -> bool:
+    """Whether ``raw`` holds images with the channels of ``shape``, a square of ``SIZES``, but not its size."""
+    if len(shape) != 3 or shape[1] not in SIZES or raw.ndim not in (3, 4) or 0 in raw.shape:
+        return False
+    first = (1, *raw.shape[1:]) if raw.ndim == 3 else raw.shape[1:]
+    layouts = [first] if raw.ndim == 3 or first[0] in (1, 3) else []
+    layouts += [(raw.shape[3], *raw.shape[1:3])] if raw.ndim == 4 and raw.shape[3] in (1, 3) else []
+    return shape not in layouts and bool(layouts) and layouts[0][0] == shape[0]
 
 
 def _table_labels(table: Table) -> tuple[Array, tuple[str, ...]]:

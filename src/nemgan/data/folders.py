@@ -65,6 +65,11 @@ def find_pictures(folder: Path) -> list[Path]:
     return sorted(found, key=lambda f: f.relative_to(folder).parts)
 
 
+def side_for(pixels: float) -> int:
+    """The side in ``SIZES`` that is nearest to so many pixels."""
+    return min(SIZES, key=lambda side: abs(side - pixels))
+
+
 def decode(
     files: Sequence[Path], shape: tuple[int, ...] | None, skip_bad: bool = False, white: float | None = None
 ) -> tuple[Array, list[Path], float | None, tuple[str, ...]]:
@@ -92,8 +97,7 @@ def decode(
     if not kinds:
         raise _unreadable(bad, len(files))
     if shape is None:
-        median = float(np.median([min(size) for size, _ in kinds.values()]))
-        side = min(SIZES, key=lambda s: abs(s - median))
+        side = side_for(float(np.median([min(size) for size, _ in kinds.values()])))
         channels, size = 3, (side, side)
     else:
         channels, size = shape[0], (shape[1], shape[2])

@@ -126,10 +126,24 @@ def read_picture(
         picture = _eight_bits(ImageOps.exif_transpose(image), white).convert("RGB" if channels == 3 else "L")
         if tones and not deep:
             picture = picture.point([min(255, round(value * 255 / tones)) for value in range(256)] * channels)
-        if picture.size != size[::-1]:
-            picture = ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
-        pixels = np.array(picture)
+        pixels = np.array(_fitted(picture, size))
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)) if channels == 3 else pixels[None]
+
+
+def resized(x: Samples, size: tuple[int, int]) -> Array:
+    """Images ``(N, C, H, W)`` uint8, C 1 or 3, cropped about their centres and resized to ``size``, in memory."""
+    found, grey = np.empty((len(x), *size, x.shape[1]), np.uint8), x.shape[1] == 1
+    images = (image for part in blocks(x) for image in part.transpose(0, 2, 3, 1))
+    for i, image in enumerate(images):
+        picture = _fitted(Image.fromarray(image[..., 0] if grey else np.ascontiguousarray(image)), size)
+        found[i] = np.array(picture).reshape(found.shape[1:])
+    return np.ascontiguousarray(found.transpose(0, 3, 1, 2))
+
+
+def _fitted(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """``picture`` cropped about its centre and resized to ``size`` (height and width)."""
+    same = picture.size == size[::-1]
+    return picture if same else ImageOps.fit(picture, size[::-1], Image.Resampling.BILINEAR)
 
 
 def to_uint8(x: Samples, what: str, white: float | None = None) -> Array:
