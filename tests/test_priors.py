@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from typer.testing import CliRunner
 
+from nemgan import priors
 from nemgan.cli import app
+from nemgan.data.labels import read_labels
 from nemgan.errors import NemganError
 from nemgan.estimators import NEMGANClusterer
-from nemgan.priors import Prevalence, estimate_priors, read_labels
+from nemgan.priors import Prevalence, estimate_priors
 
 
 def blobs(sizes: tuple[int, ...], seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -156,6 +158,50 @@ def test_refuses() -> None:
             estimate_priors(x, **more)
     with pytest.raises(NemganError, match="X has one sample: give many"):
         estimate_priors(x[:1], n_clusters=2)
+
+
+def test_kinds_that_nobody_labelled_are_told_of() -> None:
+    x, y = blobs((60, 60, 60))
+    with pytest.warns(UserWarning, match="3 kinds but labels of 2: the masses are of the labelled classes"):
+        found = estimate_priors(x, np.where(y < 2, hidden(y, 5), -1), n_clusters=3, restarts=1)
+    assert found.masses.shape == (2,) and found.zero_labels.masses.shape == (3,)
+
+
+@pytest.mark.parametrize(
+    ("unlabelled", "words"),
+    [
+        (np.full((9, 2), np.nan), "unlabelled contains NaN"),
+        (np.full((9, 2), "a"), "array"),
+        (np.full((9, 8, 8), -1), "pixels go down to -1"),
+        (np.full((9, 8, 8), 999), "pixels go up to 999"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_anything_is_trained(
+    monkeypatch: pytest.MonkeyPatch, unlabelled: NDArray[Any], words: str
+) -> None:
+    monkeypatch.setattr(NEMGANClusterer, "_fit", lambda *_: pytest.fail("trained"))
+    x = np.full((9, 8, 8), 200) if unlabelled.ndim == 3 else blobs((20, 20))[0]
+    with pytest.raises(ValueError, match=words):
+        estimate_priors(x, n_clusters=2, unlabelled=unlabelled)
+
+
+def test_of_very_many_labels_each_class_keeps_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(priors, "MOST", 100)
+    codes = np.repeat([0, -1, 1, 2], [800, 50, 195, 5])
+    kept, of = priors._at_most(np.flatnonzero(codes >= 0), codes, np.random.default_rng(0))
+    assert np.bincount(codes[kept]).tolist() == [80, 20, 5] and len(np.unique(kept)) == len(kept)
+    np.testing.assert_allclose(np.bincount(codes[kept], of), [800, 195, 5])
+    few, ones = priors._at_most(np.arange(9), codes, np.random.default_rng(0))
+    assert few.tolist() == list(range(9)) and ones.tolist() == [1] * 9
+
+
+def test_dark_labelled_frames_are_read_on_the_scale_of_all() -> None:
+    rng = np.random.default_rng(0)
+    x = np.where(np.arange(60)[:, None, None] % 2, 255.0, 120.0) * rng.random((60, 8, 8))
+    x[:20] *= 0.9 / 255
+    y = np.full(60, -1)
+    y[:8] = np.arange(8) % 2
+    assert estimate_priors(x, y, restarts=1, max_steps=20).few_labels is not None
 
 
 def test_columns_in_another_order_are_refused_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:

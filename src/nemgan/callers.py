@@ -1,9 +1,21 @@
-"""What a caller of ours may have told torch, kept out of our own arithmetic."""
+"""What a caller of ours may have told torch or Python, kept out of our own work and left as it was."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from threading import Lock
+
+_FILTERS = Lock()
+
+
+@contextmanager
+def silenced(category: type[Warning]) -> Iterator[None]:
+    """No warnings of ``category``. One thread at a time: of two at once the later would leave the silence behind."""
+    with _FILTERS, warnings.catch_warnings():
+        warnings.simplefilter("ignore", category)
+        yield
 
 
 @contextmanager

@@ -9,7 +9,6 @@ the clusters are: it falls where the cut is ambiguous.
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -21,6 +20,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from nemgan import smoothing
+from nemgan.callers import silenced
 from nemgan.merging import merges, mode_graph
 from nemgan.smoothing import links, smooth
 
@@ -160,8 +160,7 @@ def _compared(found: list[Int], n_clusters: int) -> tuple[Int, Float]:
 
 def parted(points: NDArray[np.float32], k: int, seed: int, max_iter: int = 300) -> Int:
     """Part of each of ``points`` (N, D) by K-means from one start ``(N,)``; where points repeat some stay empty."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # fewer different points than parts
+    with silenced(ConvergenceWarning):  # fewer different points than parts
         found = KMeans(k, n_init=1, max_iter=max_iter, random_state=seed).fit_predict(points)
     return np.asarray(found, np.int64)
 

@@ -11,13 +11,12 @@ train regressions on what the networks see; held-out labels decide how much to b
 
 from __future__ import annotations
 
-import logging
 import numbers
 import time
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from inspect import signature
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,17 +24,15 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import issparse
 from scipy.stats import t as student
+from sklearn.utils.validation import check_array
 
 from nemgan import prevalence
-from nemgan.data import catalog
-from nemgan.data.columns import Columns
-from nemgan.data.files import Found, Reading, find
-from nemgan.data.labels import read_labels
 from nemgan.data.neighbours import project
 from nemgan.errors import ConfigError, DataError, unknown
 from nemgan.estimators.clusterer import NEMGANClusterer
 from nemgan.estimators.fitting import Question, ask
 from nemgan.estimators.labels import encode
+from nemgan.estimators.layout import learn, naming_words
 from nemgan.estimators.parameters import seed_of
 from nemgan.seeding import derive, numpy_generator
 from nemgan.storage import plain
@@ -128,7 +125,8 @@ def estimate_priors(
         X: samples as ``NEMGANClusterer.fit`` takes them.
         y: labels ``(N,)``, −1 where unknown; none is needed. Class-balanced labels are as good as random ones.
         unlabelled: other samples of the same kinds in another mix, whose masses are wanted instead of those of X.
-        n_clusters: by default the number of classes in y.
+        n_clusters: by default the number of classes in y. With more, ``few_labels`` still knows the labelled classes
+            alone, and counts kinds without a label among them; ``zero_labels`` has all clusters. A warning says so.
         restarts: clusterings from different seeds; intervals hold what they disagree on.
         level: of the intervals.
         n_bootstrap: draws of labels and samples.
@@ -140,6 +138,8 @@ def estimate_priors(
     """
     _check_names(clusterer)
     _check(X, unlabelled, n_clusters, restarts, level, n_bootstrap)
+    if unlabelled is not None:
+        _check_values(X, unlabelled, clusterer.get("image_shape"))
     random_state = seed_of(random_state)
     n = len(X)  # type: ignore[arg-type]
     codes, classes = encode(y, n) if y is not None else (np.full(n, -1, np.int64), np.empty(0))
@@ -148,6 +148,13 @@ def estimate_priors(
         raise ConfigError("cannot tell kinds apart: give n_clusters=2 or more, or labels of at least two classes")
     if m < len(classes):
         raise ConfigError(f"n_clusters={m} is less than the {len(classes)} labelled classes: set it to that or more")
+    if 0 < len(classes) < m:
+        warnings.warn(
+            f"{m} kinds but labels of {len(classes)}: the masses are of the labelled classes, with the other kinds "
+            "counted among them; label one of each kind, or see zero_labels",
+            UserWarning,
+            stacklevel=2,
+        )
     seeds = [derive(random_state, "restart", i) % 2**31 for i in range(restarts)]
     fits = _clusterings(X, [NEMGANClusterer(m, generate=False, random_state=seed, **clusterer) for seed in seeds], tell)
     zero, apart, posteriors = _zero(fits, X, unlabelled, level, n_bootstrap, random_state)
@@ -206,6 +213,15 @@ def _check(X: Any, other: Any, n_clusters: Any, restarts: Any, level: float, n_b
     names = [list(getattr(each, "columns", ())) for each in (X, other)]
     if all(names) and names[0] != names[1]:
         raise DataError("unlabelled has other columns than X, or in another order: give unlabelled[X.columns]")
+
+
+def _check_values(X: ArrayLike, other: ArrayLike, image_shape: Any) -> None:
+    """Refuse, before anything is trained, what in ``other`` is no number, or on another scale than X."""
+    with naming_words(X):
+        here = np.asarray(check_array(X, allow_nd=True))
+    with naming_words(other):
+        there = np.asarray(check_array(other, allow_nd=True, input_name="unlabelled"))
+    learn(here, image_shape).to_model(there)
 
 
 def _clusterings(
@@ -296,11 +312,11 @@ def _few(
     could be hidden, so that nothing is known of how far off the estimate is: the intervals are then [0, 1].
     """
     rng = numpy_generator(seed, "priors", "labels")
-    known = np.flatnonzero(codes >= 0)
+    known, of_known = _at_most(np.flatnonzero(codes >= 0), codes, rng)
     rest = np.flatnonzero(codes < 0) if other is None else np.arange(len(other))  # type: ignore[arg-type]
     keep = rest if len(rest) <= MOST else rng.choice(rest, MOST, replace=False)
     among = np.arange(len(known) + len(keep))
-    stand_for = np.repeat([1.0, len(rest) / max(len(keep), 1)], [len(known), len(keep)])
+    stand_for = np.concatenate([of_known, np.full(len(keep), len(rest) / max(len(keep), 1))])
     if other is not None:  # the labels are not of the samples in question
         among, stand_for = among[len(known) :], stand_for[len(known) :]
     labels = prevalence.Labels(np.arange(len(known)), codes[known], n_classes)
@@ -326,6 +342,18 @@ def _few(
     return Shares(mean, _at_least_sampled(found, mean, len(X if other is None else other), level))  # type: ignore[arg-type]
 
 
+def _at_most(known: Int, codes: Int, rng: np.random.Generator) -> tuple[Int, Float]:
+    """Positions of labelled samples, ``MOST`` or so of many, of each class its share; how many each stands for."""
+    if len(known) <= MOST:
+        return known, np.ones(len(known))
+    kept, of = [], []
+    for at in (known[codes[known] == c] for c in np.unique(codes[known])):
+        n = min(len(at), max(round(len(at) * MOST / len(known)), 10))
+        kept.append(rng.choice(at, n, replace=False))
+        of.append(np.full(n, len(at) / n))
+    return np.concatenate(kept), np.concatenate(of)
+
+
 def _at_least_sampled(interval: Float, masses: Float, n: int, level: float) -> Float:
     """``interval`` (M, 2), no narrower than that of shares ``masses`` (M,) counted among ``n`` samples.
 
@@ -338,61 +366,5 @@ def _at_least_sampled(interval: Float, masses: Float, n: int, level: float) -> F
 def _asked(fit: NEMGANClusterer, X: ArrayLike, what: Question, rows: Int | None = None) -> Float:
     """What a fitted model says of samples, all or those at ``rows``, ``(n, …)``."""
     x = fit._validate(X)
-    return ask(fit.model_, fit._layout.to_model(x if rows is None else x[rows]), what)
-
-
-def priors_of(
-    source: str,
-    labels: Path | None = None,
-    unlabelled: str | None = None,
-    *,
-    n_clusters: int | None = None,
-    restarts: int = 3,
-    seed: int = 0,
-    how: Reading | None = None,
-    tell: Callable[[str], None] | None = None,
-) -> dict[str, Any]:
-    """``estimate_priors`` of data by name or path, with labels from a CSV, as JSON values (``nemgan priors``).
-
-    The labels a data set has of its own are not looked at.
-
-    Args:
-        how: what the readers of paths are told beside them.
-        tell: as for ``estimate_priors``.
-
-    Raises:
-        NemganError: data or labels that cannot be read, or do not fit.
-    """
-    found, classes = _read(source, how)
-    x = np.asarray(found.x)
-    y = read_labels(labels, found.ids, how.id_column if how else "") if labels is not None else None
-    target = None
-    if unlabelled is not None:
-        target = np.asarray(_read(unlabelled, how, x.shape[1:], found.columns, found.white)[0].x)
-    estimate = estimate_priors(
-        x,
-        None if y is None else np.array(y, object),
-        unlabelled=target,
-        n_clusters=n_clusters or (classes if y is None else None),
-        restarts=restarts,
-        random_state=seed,
-        tell=tell,
-    )
-    return {"data": unlabelled or source, **estimate.to_dict()}
-
-
-def _read(
-    source: str,
-    how: Reading | None,
-    shape: tuple[int, ...] | None = None,
-    known: Columns | None = None,
-    white: float | None = None,
-) -> tuple[Found, int | None]:
-    """Samples, their ids and, for a named set, its number of classes. Images come channels first, as layouts know."""
-    if source not in catalog.names():
-        found = find(Path(source).expanduser(), shape, how, known, white)
-        for note in found.notes:
-            logging.getLogger("nemgan").warning("nemgan: note: %s", note)
-        return found, None
-    data = catalog.load(source, seed=0, download=True).train
-    return Found(data.x, [str(i) for i in range(len(data))]), data.n_classes
+    samples = fit._layout.to_model(x)  # all of them, for which scale they are on is told by all
+    return ask(fit.model_, samples if rows is None else samples[rows], what)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -12,7 +13,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from nemgan.errors import CheckpointError, DataError
+from nemgan.consensus import parted
+from nemgan.errors import CheckpointError, ConfigError, DataError
 from nemgan.estimators import NEMGANClusterer
 from nemgan.estimators.labels import encode
 
@@ -183,3 +185,40 @@ def test_repeated_samples_and_any_memory_order(recwarn: pytest.WarningsRecorder)
     usual = NEMGANClusterer(2, device=torch.device("cpu"), **SHORT).fit(given)  # type: ignore[arg-type]
     for same in (np.asfortranarray(given), given[::-1][::-1], given.astype(">f8")):
         np.testing.assert_array_equal(NEMGANClusterer(2, **SHORT).fit(same).labels_, usual.labels_)
+
+
+def test_fits_in_threads_leave_warnings_as_they_were() -> None:
+    before, points = list(warnings.filters), np.zeros((50, 2), np.float32)
+    with ThreadPoolExecutor(6) as pool:
+        list(pool.map(lambda seed: parted(points, 5, seed), range(24)))
+    assert list(warnings.filters) == before
+
+
+def test_one_dark_frame_is_predicted_as_it_is_among_others() -> None:
+    rng = np.random.default_rng(0)
+    x = (np.arange(8)[:, None] < 4 * (1 + np.arange(40)[:, None, None] % 2)) * (200 + 55 * rng.random((40, 8, 8)))
+    x[7] = 0.9 * rng.random((8, 8))
+    model = NEMGANClusterer(2, generate=False).fit(x)
+    with pytest.warns(UserWarning, match="taken to be dark"):
+        assert model.predict(x[7:8]) == model.predict(x)[7]
+    with pytest.raises(ValueError, match="bring these to the same scale"):
+        model.predict(x / 255)
+
+
+def test_no_samples_of_flat_images_and_shapes_that_are_none() -> None:
+    x = np.repeat([[0.1], [0.9]], 20, axis=0) * np.random.default_rng(0).random((40, 64))
+    model = NEMGANClusterer(1, image_shape=(8, 8), max_steps=3).fit(x)
+    assert model.sample(0)[0].shape == (0, 64)
+    for given, wanted in ((x, 5), (x.reshape(-1, 8, 8), 5)):
+        with pytest.raises(ConfigError, match="image_shape=5 is no shape"):
+            NEMGANClusterer(2, image_shape=wanted).fit(given)
+
+
+def test_clusters_of_masses_said_to_be_even_are_numbered_from_the_largest(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = np.repeat([[0, 0], [9, 0], [0, 9]], [10, 30, 60], axis=0) + rng.normal(0, 0.3, (100, 2))
+    model = NEMGANClusterer(3, priors="uniform", generate=False, device=torch.device("cpu")).fit(x)
+    counts = np.bincount(model.labels_, minlength=3)
+    assert counts.tolist() == sorted(counts, reverse=True)
+    model.save(tmp_path / "model")  # torch's own device too
+    np.testing.assert_array_equal(NEMGANClusterer.load(tmp_path / "model").predict(x), model.labels_)

@@ -222,3 +222,4 @@ def test_shares_of_samples_drawn_from_clusters_are_free_of_the_luck_of_the_draw(
     assert _shares(drawn, 2, (drawn, masses)) == pytest.approx(masses)
     assert _shares(judged[:3], 2, (drawn[:3], masses)) == pytest.approx([2 / 3, 1 / 3])  # nothing is known of cluster 1
     assert _shares(drawn[:0], 2, (drawn[:0], masses)).tolist() == [0, 0]
+    assert _shares(judged, 2, (drawn, np.array([0.9, 0.1, 1e-6]))) == pytest.approx([0.6, 0.4])  # a cluster of nothing

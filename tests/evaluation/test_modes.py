@@ -58,6 +58,16 @@ def test_classes_are_the_modes_of_any_other_set() -> None:
     assert count(Splits(data, data), lambda n: np.zeros(n), None, None) is None
 
 
+def test_the_mix_of_a_few_labels_is_not_taken_for_that_of_the_data() -> None:
+    x, y = np.zeros((100, 1, 8, 8), np.uint8), np.repeat([0, 1], [90, 10])
+    whole = Dataset(x, y, ("a", "b"), "other")
+    few = Dataset(x, np.where(np.isin(np.arange(100), [0, 1, 98, 99]), y, -1), ("a", "b"), "other")
+    drawn = (lambda n: pytest.fail("drawn"), Told(np.zeros(0)), y)
+    found = count(Splits(few, whole), *drawn)  # type: ignore[arg-type]
+    assert found is not None and found.kl == pytest.approx(0) and found.of == 2
+    assert count(Splits(few, few), *drawn) is None  # type: ignore[arg-type]
+
+
 def test_stacked_digits_are_counted_on_26000(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modes, "STACKED_SAMPLES", 2000)
     data = Dataset(np.zeros((1000, 3, 8, 8), np.uint8), np.arange(1000), tuple(map(str, range(1000))), stacked.NAME)

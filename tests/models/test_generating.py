@@ -11,6 +11,7 @@ from nemgan.models.connected import Connection
 from nemgan.models.generating import Adversary
 from nemgan.models.shown import Shown
 from nemgan.seeding import torch_generator
+from nemgan.training.loop import train
 
 
 def test_the_critic_is_shown_changed_copies_under_their_own_modes():
@@ -74,3 +75,39 @@ def test_labelled_samples_are_shown_however_doubtful(trained, monkeypatch):
     adversary = Adversary(model, labelled, connection)
     adversary.gan = adversary.gan.model_copy(update={"margin": 0.5})
     assert set(last.tolist()) <= set(adversary._look(connection).positions.tolist())
+
+
+def test_modes_are_drawn_in_the_shares_that_the_critic_is_shown():
+    """Labelled samples that h would put elsewhere: their own cluster's modes have them, in prior and critic alike."""
+    data, y = blobs()
+    at = torch.arange(len(y))
+    foreign = (y == 0) & (np.arange(len(y)) % 3 == 0)  # a third of blob 0 is of class 1
+    labels = torch.from_numpy(np.where(foreign, 1, y))
+    model = make({})
+    pool = Pool(torch.from_numpy(data.x), at, labels)
+    train(model, pool, seed=0)
+    modes = Adversary(model, pool, Connection(model, pool))._look(Connection(model, pool)).modes
+    shares = torch.bincount(modes, minlength=model.n_modes) / len(pool)
+    in_cluster = lambda p, k: torch.where(model.groups == k, p, 0) / p[model.groups == k].sum()  # noqa: E731
+    for k in range(3):
+        torch.testing.assert_close(in_cluster(model.prior.masses(), k), in_cluster(shares, k), atol=1e-3, rtol=0)
+
+
+def test_h_that_went_on_learning_has_its_own_masses():
+    data, _ = blobs()
+    model = make({"gan.train_inverter": True, "gan.joint": False, "gan.steps": 40})
+    pool = Pool.of(data)
+    train(model, pool, seed=0)
+    found = model.posterior(model.encode(pool.x)).mean(0)
+    torch.testing.assert_close(model.masses(), found, atol=1e-4, rtol=0)
+
+
+def test_a_cluster_without_samples_is_not_generated(trained):
+    model = make({"gan.even": 1.0, "gan.batch": 500})
+    model.eval().load_state_dict(trained[0].state_dict())
+    adversary = Adversary(model, Pool.of(blobs()[0]), None)
+    adversary.frozen, full = True, model.groups != 2
+    modes = full.nonzero().flatten()
+    adversary._shown = Shown(modes, torch.ones(len(modes)), 0, torch.ones(model.n_modes))
+    drawn = adversary.points(torch_generator(0, "points"))[1]
+    assert full[drawn].all() and adversary._shown.of_clusters(model.groups).bool().tolist() == full.tolist()

@@ -48,8 +48,8 @@ def priors(
     told = of_priors([*(words or []), *(["skip_bad=true"] if skip_bad else [])])
     m = _either("-k", n_clusters, told, "n_clusters")
     seed = _either("--seed", seed, told, "seed")
+    from nemgan.cli.masses import priors_of
     from nemgan.experiments.run import threads
-    from nemgan.priors import priors_of
 
     def tell(line: str) -> None:
         typer.echo(line, err=True)

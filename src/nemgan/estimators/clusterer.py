@@ -37,7 +37,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         max_steps: steps of each stage of training at most; by default the preset's, fewer for small data.
         settings: further settings of the model by dotted key, such as ``{"gan.steps": 500}``.
         image_shape: shape of one image, ``(H, W)``, ``(H, W, C)`` or ``(C, H, W)``, where X holds flat images.
-        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``.
+        device: ``"auto"``, ``"cpu"``, ``"cuda"``, ``"mps"``, or torch's own.
         random_state: an integer (equal integers give equal results), a NumPy generator, or None for a new seed each
             time. No global generator is read or moved.
         verbose: show progress on standard error while fitting.
@@ -70,7 +70,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         max_steps: int | None = None,
         settings: Mapping[str, Any] | None = None,
         image_shape: Sequence[int] | None = None,
-        device: str = "auto",
+        device: Any = "auto",
         random_state: Any = 0,
         verbose: bool = False,
     ) -> None:
@@ -156,9 +156,10 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self.classes_ = classes
         self._order = np.arange(self.n_clusters_)
         masses = self.model_.masses().cpu().double().numpy()
+        posterior = ask(self.model_, samples, "posterior")
         if not len(classes) and (prior is None or isinstance(self.priors, str)):
-            self._order = np.argsort(-masses, kind="stable")
-        posterior = ask(self.model_, samples, "posterior")[:, self._order]
+            self._order = np.argsort(-(masses if prior is None else posterior.sum(0)), kind="stable")
+        posterior = posterior[:, self._order]
         self.labels_, _, self.margins_ = margins(posterior)
         self.priors_ = masses[self._order] / masses.sum() if prior is None else prior
         self.priors_interval_ = (
@@ -322,4 +323,4 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             generate=bool(self.generate),
             overrides=self.settings,
         )
-        return config.model_copy(update={"device": self.device, "preset": self.preset})
+        return config.model_copy(update={"device": str(self.device), "preset": self.preset})

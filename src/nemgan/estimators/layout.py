@@ -128,14 +128,14 @@ class Layout:
             limits = np.iinfo(kind)
             x = np.clip(np.rint(x), limits.min, limits.max)
         x = x > 0.5 if kind.kind == "b" else x.astype(kind)
-        return np.ascontiguousarray(x.reshape(len(x), -1) if self.flat else x)
+        return np.ascontiguousarray(x.reshape(len(x), self.n_features) if self.flat else x)
 
     def _same_scale(self, x: Array) -> None:
         top = float(x.max(initial=0))
         floats = x.dtype.kind == "f"
         fractions = self.white > 1 and 0 < top <= 1 and floats and bool((x != np.rint(x)).any())
         said = f"pixels go up to {top:g}, but where the estimator was fitted white is {self.white:g}"
-        if top > 2 * self.white or fractions:
+        if top > 2 * self.white or (fractions and len(x) > 1):  # one may be a dark frame
             raise DataError(f"{said}: bring these to the same scale")
         if self.white > DARK and 0 < top <= DARK and floats:  # dim frames, or 0 … 16 as scikit-learn's digits
             said += ": they are taken to be dark; if they are not, bring these to the same scale"
@@ -165,8 +165,8 @@ def learn(x: Array, image_shape: Sequence[int] | None) -> Layout:
         return Layout(x.shape[1:], "none", False, dtype, 1.0, *(tuple(each.tolist()) for each in columns))
     flat = x.ndim == 2
     shape = tuple(x.shape[1:]) if not flat else _image_shape(image_shape, x.shape[1])
-    if image_shape is not None and tuple(image_shape) != shape:
-        raise ConfigError(f"image_shape={tuple(image_shape)}, but X has images of {shape}: drop it or correct it")
+    if image_shape is not None and (given := _shape_of(image_shape)) != shape:
+        raise ConfigError(f"image_shape={given}, but X has images of {shape}: drop it or correct it")
     if len(shape) == 2:
         axis: Axis = "none"
     elif len(shape) == 3 and (shape[2] in (1, 3) or shape[0] in (1, 3)):
@@ -182,13 +182,18 @@ def learn(x: Array, image_shape: Sequence[int] | None) -> Layout:
     return layout
 
 
-def _image_shape(given: Sequence[int] | None, n_features: int) -> tuple[int, ...]:
+def _shape_of(given: Sequence[int] | None) -> tuple[int, ...]:
     try:
         shape = tuple(int(size) for size in given or ())
     except (TypeError, ValueError):
         shape = ()
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise ConfigError(f"image_shape={given!r} is no shape of an image: give (H, W), (H, W, C) or (C, H, W)")
+    return shape
+
+
+def _image_shape(given: Sequence[int] | None, n_features: int) -> tuple[int, ...]:
+    shape = _shape_of(given)
     if int(np.prod(shape)) != n_features:
         raise ConfigError(
             f"image_shape={shape} has {np.prod(shape)} pixels, but X has {n_features} features: correct it"

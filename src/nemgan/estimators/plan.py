@@ -73,7 +73,10 @@ def settings_for(
         defaults["latent.dim"] = max(build(defaults).latent.dim, n_clusters)
     if not generate:
         if not connected:
-            raise ConfigError(f"preset={preset!r} finds clusters while it learns to generate: set generate=True")
+            raise ConfigError(
+                f"preset={preset!r} finds clusters while it learns to generate: set generate=True, or "
+                "preset='connected'"
+            )
         if given.get("gan.steps"):
             steps = given["gan.steps"]
             raise ConfigError(f"generate=False and settings gan.steps={steps} contradict each other: drop one")

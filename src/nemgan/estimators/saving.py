@@ -79,13 +79,13 @@ def save(estimator: NEMGANClusterer, folder: Path) -> Path:
     if (folder / "result.json").exists() or (folder / "model.json").exists():
         raise CheckpointError(f"{folder} holds a run, which this would overwrite: give another folder")
     parameters = estimator.get_params(deep=False)
-    parameters["random_state"] = estimator._seed
+    parameters |= {"random_state": estimator._seed, "device": str(parameters["device"])}
     known = getattr(estimator.model_, "known", None)
     classes = estimator.classes_
     content = {
         "format": FORMAT,
         "nemgan": __version__,
-        "parameters": plain(parameters),
+        "parameters": {},
         "config": estimator._config.model_dump(mode="json"),
         "layout": asdict(estimator._layout),
         "n_clusters": estimator.n_clusters_,
@@ -98,6 +98,7 @@ def save(estimator: NEMGANClusterer, folder: Path) -> Path:
         "weights": digest(estimator.model_.state_dict()),
     }
     try:
+        content["parameters"] = plain(parameters)
         encode(content)
     except (TypeError, ValueError) as error:
         raise CheckpointError(

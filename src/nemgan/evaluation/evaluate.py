@@ -277,13 +277,14 @@ def _shares(index: Array, size: int, strata: tuple[Array, NDArray[np.float64]] |
 
     Args:
         strata: cluster that each was drawn from (n,), and the clusters' masses (M,): shares as they would be had each
-            cluster been drawn in exactly its share (post-stratification), unless one with mass was not drawn at all.
+            cluster been drawn in exactly its share (post-stratification), unless some were not drawn that together
+            have the mass of one sample or more.
     """
     weights = np.ones(len(index))
     if strata is not None:
         drawn, masses = strata
         counts = np.bincount(drawn, minlength=len(masses))
-        if (counts[masses > 0] > 0).all():
+        if masses[counts == 0].sum() < 1 / max(len(index), 1):
             weights = (masses / np.maximum(counts, 1))[drawn]
     shares: NDArray[np.float64] = np.bincount(index, weights, size) / max(weights.sum(), 1e-12)
     return shares

@@ -20,7 +20,7 @@ from nemgan.errors import ConfigError
 from nemgan.layers import STATISTICS, fresh_statistics
 from nemgan.losses.adversarial import critic_loss, generator_loss, gradient_penalty, r1_penalty
 from nemgan.losses.inversion import latent_error, mode_binary_cross_entropy, mode_cross_entropy
-from nemgan.models.base import LossResult, Optimiser, Phase, Stage, at_rest
+from nemgan.models.base import LossResult, Optimiser, Phase, Stage
 from nemgan.models.connected import Connection
 from nemgan.models.shown import Shown
 from nemgan.tones import tone_curves
@@ -62,7 +62,12 @@ class Adversary:
         return Stage("generate", gan.steps, tuple(phases), end=self.finish if gan.steps else None)
 
     def finish(self, rng: torch.Generator) -> Mapping[str, object]:
-        """The stage's end: batch statistics of the generator's average, by clusters as in training, and its tones."""
+        """The stage's end: batch statistics of the generator's average, by clusters as in training, and its tones.
+
+        Where h went on learning, its confidence and the prior are what they are now.
+        """
+        if self.connection is not None and not self.frozen:
+            self.connection.measure()
         average = self.model.generator_ema
         with fresh_statistics(average):
             for _ in range(STATISTICS):
@@ -100,19 +105,11 @@ class Adversary:
         return x, F.one_hot(mode, model.n_modes).to(x.dtype)
 
     def _look(self, connection: Connection) -> Shown:
-        """What h, which is at rest, makes of the real samples; labelled ones are certain, and of their own cluster.
-
-        So a cluster is matched to its own labelled samples, however rare they are.
-        """
+        """What h, which is at rest, makes of the real samples; labelled ones are certain."""
         pool, model = self.pool, self.model
         posterior, modes = connection.asked(pool)
         best = F.pad(posterior, (0, 1)).topk(2, 1).values  # a single cluster is certain
         margins = best[:, 0] - best[:, 1]
-        with at_rest(model.inverter):
-            for at, label in zip(torch.split(pool.labelled, 1024), torch.split(pool.labels, 1024), strict=True):
-                logits = model.inverter.logits(model.encode(pool.x[at]))
-                foreign = model.groups != label[:, None]
-                modes[at] = logits.masked_fill(foreign, -torch.inf).argmax(1)
         margins[pool.labelled] = 1.0
         shares = torch.bincount(modes, minlength=model.n_modes) / len(pool)
         return Shown(modes, margins, self.gan.margin, self.evened(shares))
@@ -128,6 +125,8 @@ class Adversary:
         if not (self.gan.even and self.model.joint and self.frozen):
             return latent.sample(self.gan.batch, rng)
         chances = self.evened(self.model.prior.masses())
+        if self._shown is not None:  # of a cluster without samples nothing is learned
+            chances = chances * self._shown.of_clusters(self.model.groups)
         mode = torch.multinomial(chances, self.gan.batch, replacement=True, generator=rng)
         return latent.at(F.one_hot(mode, self.model.n_modes).to(chances.dtype), rng), mode
 

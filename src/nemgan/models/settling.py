@@ -49,6 +49,11 @@ class Settling:
         sizes = sizes[self.name_by_size(sizes)]
         if (target := self.target(sizes / sizes.sum())) is not None:
             self.meet(logits, target, self.pace(logits))
+        return self.measure()
+
+    def measure(self) -> Mapping[str, object]:
+        """Take confidence and prior from what h makes of the samples now."""
+        model = self.model
         merged, modes = self.asked(self.pool)
         neighbours = merged[model.scratch["own_neighbours"][:, 0]]
         mean = merged.mean(0)
@@ -112,14 +117,24 @@ class Settling:
         return order
 
     def asked(self, pool: Pool) -> tuple[Tensor, Tensor]:
-        """Posterior over clusters (N, M) and likeliest micro-mode (N,) of every sample of ``pool``."""
+        """Posterior over clusters (N, M) and likeliest micro-mode (N,) of every sample of ``pool``.
+
+        Of a labelled sample, the likeliest in its own cluster: so a cluster is matched to its own labelled samples,
+        however rare they are.
+        """
+        model = self.model
 
         def ask(x: Tensor) -> Tensor:
-            p = self.model.inverter.logits(x).softmax(1)
-            return torch.cat([self.model.merged(p), p.argmax(1, keepdim=True).to(p.dtype)], 1)
+            p = model.inverter.logits(x).softmax(1)
+            return torch.cat([model.merged(p), p.argmax(1, keepdim=True).to(p.dtype)], 1)
 
         found = self.over_pool(ask, pool)
-        return found[:, :-1], found[:, -1].long()
+        merged, modes = found[:, :-1], found[:, -1].long()
+        with at_rest(model):
+            for at, label in zip(torch.split(pool.labelled, 1024), torch.split(pool.labels, 1024), strict=True):
+                logits = model.inverter.logits(model.encode(pool.x[at]))
+                modes[at] = logits.masked_fill(model.groups != label[:, None], -torch.inf).argmax(1)
+        return merged, modes
 
     def _set_prior(self, sizes: Tensor, masses: Tensor | None = None) -> None:
         """Prior over micro-modes from their sizes (K,), in each cluster scaled to its mass (M,): known, or as given."""

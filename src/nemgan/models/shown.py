@@ -39,6 +39,10 @@ class Shown:
         self._first = self._size.cumsum(0) - self._size
         self._chances = chances * (size > 0)
 
+    def of_clusters(self, groups: Tensor) -> Tensor:
+        """Whether the cluster of each mode (K,) has samples, as 0 or 1; ``groups`` (K,) says which cluster that is."""
+        return torch.zeros_like(self._chances).index_add_(0, groups, self._size.to(self._chances))[groups].sign()
+
     def draw(self, n: int, rng: torch.Generator) -> Tensor:
         """Positions of ``n`` samples drawn with replacement, ``(n,)`` int64: modes by chance, samples of one evenly."""
         mode = torch.multinomial(self._chances, n, replacement=True, generator=rng)
