@@ -64,10 +64,13 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
         }
     if shape[0] == 3:
         # Colours and poses vary more within a class than between classes: features first, neighbours then. So much
-        # variety needs noise that weighs more beside the mode, and h need not tell the modes of one cluster apart.
+        # variety needs noise that weighs more beside the mode, and h need not tell the modes of one cluster apart. Of
+        # many kinds h is sure of few samples, and generated ones of which it is sure are unlike the data; the critic of
+        # pairs sees to it that they are of their mode (docs/notebook.md).
         return {
             "latent.dim": 200,
             "gan.inversion_of": "clusters",
+            **({"gan.inversion": 0.0} if n_clusters > 2 else {}),
             "network.inverter_style": "pooled",
             "network.inverter_width": 32,
             "contrast.steps": 1300,
