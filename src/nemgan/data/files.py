@@ -70,9 +70,9 @@ def find(
 ) -> Found:
     """Samples in a picture folder, picture file, .npy, .npz or table, as a :class:`Dataset` holds them.
 
-    Pictures are cropped and resized to ``shape`` (by default to one of ``SIZES``, grey if all are grey). Arrays may
-    be images ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, uint8 or numbers in [0, 1] or 0 … 255, or vectors
-    ``(N, D)``; images are cropped and resized to ``shape`` alone.
+    Pictures are cropped and resized to ``shape`` (by default to one of ``SIZES``, grey if all are grey), and so are
+    images in arrays: ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, uint8 or numbers in [0, 1] or 0 … 255.
+    Arrays may also be vectors ``(N, D)``.
 
     Args:
         known: how rows of a table become vectors, as learned from another one; by default learned from this one.
@@ -170,8 +170,6 @@ def _encoded(table: Table, learned: Columns, notes: tuple[str, ...] = ()) -> Fou
 def _load_array(path: Path) -> tuple[Found, Array, tuple[str, ...]]:
     raw, given = read_arrays(path)
     found = _of_array(raw, path)
-    if found.x.ndim == 4 and (found.x.shape[2] != found.x.shape[3] or found.x.shape[2] not in SIZES):
-        found = _resized(found, side_for(min(found.x.shape[2:])), path)
     y, names = classes(given, len(found.x), path)
     return found, y, names
 
@@ -199,6 +197,8 @@ def _of_array(raw: Array, path: Path, shape: tuple[int, ...] | None = None, whit
         n, top = sum(n for n, _ in parts), max(top for _, top in parts)
         notes = above_white(n, top, white, str(path)) if top <= DARK else ()
     found = Found(x, [str(i) for i in range(len(x))], notes, white=white)
+    if shape is None and x.ndim == 4 and (x.shape[2] != x.shape[3] or x.shape[2] not in SIZES):
+        return _resized(found, side_for(min(x.shape[2:])), path)
     return _resized(found, shape[1], path) if shape is not None and other else found
 
 
