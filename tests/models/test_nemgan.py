@@ -304,6 +304,9 @@ def test_what_cannot_be_built_or_trained_is_refused():
         make({"latent.dim": 10})
     with pytest.raises(ConfigError, match="micro_modes=2"):
         make({"connect.micro_modes": 2})
+    with pytest.raises(ConfigError, match=r"nothing that ties samples to their modes: set gan\.inversion=1"):
+        make({"gan.joint": False, "gan.inversion": 0.0})
+    make({"gan.joint": False, "gan.inversion": 0.0, "conditions.C2": False})
     with pytest.raises(ConfigError, match="by the connected inverter alone"):
         train(make(GAN), Pool.of(blobs()[0]), seed=0)
 

@@ -76,6 +76,11 @@ class NEMGAN(Model):
             raise ConfigError(f"connect.micro_modes={self.n_modes} is less than {n_clusters} clusters: set it higher")
         _check_views(settings, shape)
         self.joint = gan.joint and on.C2 and self.connected
+        if self.generates and on.C2 and not (self.joint or gan.inversion or gan.reconstruction):
+            raise ConfigError(
+                "gan.inversion=0 with a critic of x alone leaves nothing that ties samples to their modes: set "
+                "gan.inversion=1, or conditions.C2=false"
+            )
         self.ema_decay = gan.ema
         with isolated(seed, "weights"):
             self.prior = Prior(self.n_modes)

@@ -25,6 +25,7 @@ STACKED = Cell(
     (
         "connect.steps=0",
         "contrast.steps=0",
+        "gan.inversion=1.0",
         "gan.inversion_of=modes",
         "gan.joint=false",
         "gan.reconstruction=10.0",
