@@ -57,7 +57,7 @@ def test_channels_last_keeps_the_pixels(tmp_path):
 @pytest.mark.parametrize(
     ("given_shape", "model", "why"),
     [
-        ((5, 28, 28), (1, 20, 20), r"grey images \(N, 1, 20, 20\) are wanted"),
+        ((5, 28, 28), (1, 32, 32), r"grey images \(N, 1, 32, 32\) are wanted"),
         ((5, 3, 28, 28), (1, 28, 28), "grey images"),
         ((5, 28, 28), (3, 28, 28), "RGB images"),
         ((5, 4, 28, 28), None, "1 channel"),

@@ -71,8 +71,8 @@ def find(
     """Samples in a picture folder, picture file, .npy, .npz or table, as a :class:`Dataset` holds them.
 
     Pictures are cropped and resized to ``shape`` (by default to one of ``SIZES``, grey if all are grey), and so are
-    images in arrays: ``(N, H, W)``, ``(N, C, H, W)`` or ``(N, H, W, C)``, uint8 or numbers in [0, 1] or 0 … 255.
-    Arrays may also be vectors ``(N, D)``.
+    images in arrays, unless their own nearest of ``SIZES`` is another: ``(N, H, W)``, ``(N, C, H, W)`` or
+    ``(N, H, W, C)``, uint8 or numbers in [0, 1] or 0 … 255. Arrays may also be vectors ``(N, D)``.
 
     Args:
         known: how rows of a table become vectors, as learned from another one; by default learned from this one.
@@ -203,13 +203,18 @@ def _of_array(raw: Array, path: Path, shape: tuple[int, ...] | None = None, whit
 
 
 def _of_another_size(raw: Array, shape: tuple[int, ...]) -> bool:
-    """Whether ``raw`` holds images with the channels of ``shape``, a square of ``SIZES``, but not its size."""
-    if len(shape) != 3 or shape[1] not in SIZES or raw.ndim not in (3, 4) or 0 in raw.shape:
+    """Whether ``raw`` holds images of another size, which are resized to that of ``shape`` where no shape is asked for.
+
+    Others that do not fit are refused: whoever learned from 8 × 8 pixels is not asked of 28 × 28.
+    """
+    if len(shape) != 3 or shape[1] != shape[2] or raw.ndim not in (3, 4) or 0 in raw.shape:
         return False
     first = (1, *raw.shape[1:]) if raw.ndim == 3 else raw.shape[1:]
     layouts = [first] if raw.ndim == 3 or first[0] in (1, 3) else []
     layouts += [(raw.shape[3], *raw.shape[1:3])] if raw.ndim == 4 and raw.shape[3] in (1, 3) else []
-    return shape not in layouts and bool(layouts) and layouts[0][0] == shape[0]
+    if shape in layouts or not layouts or layouts[0][0] != shape[0]:
+        return False
+    return side_for(min(layouts[0][1:])) == shape[1]
 
 
 def _table_labels(table: Table) -> tuple[Array, tuple[str, ...]]:
