@@ -135,6 +135,30 @@ def test_sharpened_posteriors_still_count_the_held_out_labels() -> None:
     assert abs(softmax(5 * scores, axis=1).mean(0)[1] - y.mean()) > 0.1
 
 
+@pytest.mark.parametrize("power", [1.0, 4.0])
+def test_an_expert_that_leans_to_a_class_is_set_right_however_sharpened(power: float) -> None:
+    """Overlapping bells, likelihoods e times too high for class 1; labels of an even mix, samples of another."""
+    rng = np.random.default_rng(0)
+    x, y = bell(6000, np.array([0.7, 0.3]), rng)
+    at = np.concatenate([np.flatnonzero(y == c)[:300] for c in (0, 1)])
+    leaning = lambda labels, weights, where: np.stack([-x, x + 1], 1)[where]  # noqa: E731
+    found = p.FewLabels([leaning], p.Labels(at, y[at], 2), np.arange(6000)).shares(power=power)
+    assert abs(found[1] - 0.3) < 0.04, found
+
+
+@pytest.mark.parametrize("power", [1.0, 2.0, 4.0])
+def test_sharpening_does_not_give_all_that_is_doubtful_to_one_class(power: float) -> None:
+    """All of class 1 looks doubtful and .3 of class 0 does; random labels. Biases fitted before sharpening, and
+    sharpened with the rest, would end at .46 (power 2) and .51 (power 4) in place of .3."""
+    rng = np.random.default_rng(0)
+    y = rng.choice(2, 6000, p=[0.7, 0.3])
+    doubt = (y == 1) | (rng.random(6000) < 0.3)
+    likely = np.log(np.where(doubt[:, None], [0.3, 1.0], [0.7, 1e-3]))
+    at = rng.permutation(6000)[:600]
+    found = p.FewLabels([lambda labels, weights, where: likely[where]], p.Labels(at, y[at], 2), np.arange(6000))
+    assert abs(found.shares(power=power)[1] - 0.3) < 0.03
+
+
 def test_plain_em_is_averaged_in_and_heard_more_the_more_labels_there_are() -> None:
     assert 0 < p.heard(20) < 0.1 and 0.5 < p.heard(600) < 1
     rng = np.random.default_rng(0)
