@@ -109,18 +109,23 @@ def as_samples(x: Array, what: str, shape: tuple[int, ...] | None = None, white:
         if shape is not None and vectors.shape[1:] != shape:
             raise DataError(f"{what} has shape {x.shape}: {_wanted(shape)}")
         return vectors
-    layouts = [x[:, None]] if x.ndim == 3 else [x] if x.shape[1] in (1, 3) else []
-    if x.ndim == 4 and x.shape[3] in (1, 3):
-        layouts.append(x.transpose(0, 3, 1, 2))
-    fitting = [a for a in layouts if shape is None or a.shape[1:] == shape]
+    views = layouts(x)
+    fitting = [a for a in views if shape is None or a.shape[1:] == shape]
     if not fitting:
-        want = _wanted(shape) if shape and layouts else "give 1 channel (grey) or 3 (RGB), first or last"
+        want = _wanted(shape) if shape and views else "give 1 channel (grey) or 3 (RGB), first or last"
         raise DataError(f"{what} has shape {x.shape}: {want}")
     images = fitting[0]
     rows = Rows.of(images)
     if rows is not None and rows.dtype == np.uint8 and white is None:
         return rows
     return np.ascontiguousarray(to_uint8(images if rows is None else rows, what, white))
+
+
+def layouts(x: Array) -> list[Array]:
+    """The ways to read ``x``, of three or four axes, as grey or RGB images: views ``(N, C, H, W)``, likeliest first."""
+    if x.ndim == 3:
+        return [x[:, None]]
+    return [x] * (x.shape[1] in (1, 3)) + [x.transpose(0, 3, 1, 2)] * (x.shape[3] in (1, 3))
 
 
 def _vectors(x: Array, what: str) -> Array:

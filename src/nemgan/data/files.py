@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from nemgan.data import columns, folders, labels, tables
-from nemgan.data.arrays import as_samples, classes, read_arrays
+from nemgan.data.arrays import as_samples, classes, layouts, read_arrays
 from nemgan.data.columns import Columns, Impute
 from nemgan.data.dataset import UNLABELLED, Array, Dataset, Splits
 from nemgan.data.folders import SIZES, side_for
@@ -209,12 +209,10 @@ def _of_another_size(raw: Array, shape: tuple[int, ...]) -> bool:
     """
     if len(shape) != 3 or shape[1] != shape[2] or raw.ndim not in (3, 4) or 0 in raw.shape:
         return False
-    first = (1, *raw.shape[1:]) if raw.ndim == 3 else raw.shape[1:]
-    layouts = [first] if raw.ndim == 3 or first[0] in (1, 3) else []
-    layouts += [(raw.shape[3], *raw.shape[1:3])] if raw.ndim == 4 and raw.shape[3] in (1, 3) else []
-    if shape in layouts or not layouts or layouts[0][0] != shape[0]:
+    found = [view.shape[1:] for view in layouts(raw)]
+    if shape in found or not found or found[0][0] != shape[0]:
         return False
-    return side_for(min(layouts[0][1:])) == shape[1]
+    return side_for(min(found[0][1:])) == shape[1]
 
 
 def _table_labels(table: Table) -> tuple[Array, tuple[str, ...]]:
