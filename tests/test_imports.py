@@ -26,6 +26,7 @@ FLOORS = {
     "data": 1,
     "losses": 1,
     "layers": 0.5,
+    "edges": 0.5,
     "parts": 0.5,
     "networks": 1,
     "prior": 1,

@@ -158,7 +158,9 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         return np.concatenate(parts), np.concatenate(labels)
 
     def _clusterer(self, images: bool, **more: Any) -> NEMGANClusterer:
-        own = {"gan.augment": AUGMENT} if images or self.image_shape is not None else {}
+        own: dict[str, Any] = {"connect.edges": False}  # classes are given, and nothing is left to tell
+        if images or self.image_shape is not None:
+            own["gan.augment"] = AUGMENT
         return NEMGANClusterer(
             preset=self.preset,
             max_steps=self.max_steps,

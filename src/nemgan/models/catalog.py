@@ -74,6 +74,7 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "network.inverter_style": "pooled",
             "network.inverter_width": 32,
             "contrast.steps": 1300,
+            "connect.edges": True,
             "connect.metric": "cosine",
             "connect.steps": 0,
             "connect.refine_steps": 0,
@@ -89,6 +90,7 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.raw_share": 0.5,
             "connect.refine_steps": 900,
             "connect.micro_weight": 0.0,
+            "connect.edges": True,
             # where pixels leave it open how many kinds belong together, views that show most of an image may tell
             "contrast.steps": 1000,
             "contrast.area": 0.6,
@@ -97,7 +99,19 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     return {"connect.metric": "cosine", "connect.refine_steps": 900}
 
 
-def restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
+def fitted(defaults: Defaults, shape: tuple[int, ...], own: int | None = None, labelled: bool = False) -> Defaults:
+    """``defaults`` of a preset, fitted to the data at hand: to few images of one's own, and to labels.
+
+    Args:
+        own: number of training samples, where they are not a public data set's.
+        labelled: whether some have labels, from which a second look at images learns more than h does.
+    """
+    if labelled and detailed(shape) and defaults.get("connect.steps", 1):
+        defaults = {"connect.edges": True} | defaults
+    return defaults if own is None else _restarted(defaults, shape, own)
+
+
+def _restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
     """``defaults`` for ``n`` grey images of ``shape``: where they are few, h is connected three times, by pixels alone.
 
     Single runs depend on the seed there (ACC .95 to .996 on 1,240 pictures). The merge that costs least was better on

@@ -120,7 +120,8 @@ class NEMGAN(Model):
         net = self.settings.network
         style = "pooled" if net.inverter_style == "pooled" and len(self.shape) == 3 else net.style
         with isolated(seed, "inverter"):
-            return Inverter(self.shape, net.inverter_width, self.n_modes, self.settings.latent.dim, style)
+            edges = self.settings.connect.edges and self.connected
+            return Inverter(self.shape, net.inverter_width, self.n_modes, self.settings.latent.dim, style, edges)
 
     # what it has learned
 
@@ -179,14 +180,16 @@ class NEMGAN(Model):
 
 
 def _check_views(settings: ModelSettings, shape: tuple[int, ...]) -> None:
-    """See that what learns from views of images can: that there are images, and one way of learning h.
+    """See that what learns from views or edges of images can: that there are images, and one way of learning h.
 
     Raises:
-        ConfigError: two settings that exclude each other, or views of vectors.
+        ConfigError: two settings that exclude each other, or views or edges of vectors.
     """
     views, pooled = settings.contrast.steps > 0, settings.pooled
     if views and len(shape) != 3:
         raise ConfigError("contrast.steps needs images, of which there are views: use contrast.steps=0 on vectors")
+    if settings.connect.edges and len(shape) != 3:
+        raise ConfigError("connect.edges needs images, which have edges: use connect.edges=false on vectors")
     if views and not pooled and shape[0] == 3 and not settings.connect.steps:
         raise ConfigError(
             "contrast.steps finds neighbours for connect.steps, which is 0: use contrast.steps=0, or set "

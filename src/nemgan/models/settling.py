@@ -12,12 +12,18 @@ import torch
 from torch import Tensor
 
 from nemgan.data.pool import Pool
+from nemgan.edges import histograms
 from nemgan.losses.connectivity import disagreement
 from nemgan.models.base import at_rest
 from nemgan.parts import by_parts
 
 if TYPE_CHECKING:
     from nemgan.models.nemgan import NEMGAN
+
+ENOUGH = 20_000
+"""Samples, at most, that the second look learns from."""
+TOLD, DECIDED = 1.0, 0.1
+"""scikit-learn's C of its regression, of labels and of h's decisions, which are wrong at times."""
 
 
 class Settling:
@@ -47,9 +53,34 @@ class Settling:
         logits = self.over_pool(model.inverter.logits)
         sizes = self.sizes(logits)
         sizes = sizes[self.name_by_size(sizes)]
-        if (target := self.target(sizes / sizes.sum())) is not None:
+        target = self.target(sizes / sizes.sum())
+        if target is not None:
+            self.meet(logits, target, self.pace(logits))
+        if self.look_again(rng) and target is not None:
+            logits = self.over_pool(model.inverter.logits)
             self.meet(logits, target, self.pace(logits))
         return self.measure()
+
+    def look_again(self, rng: torch.Generator) -> bool:
+        """Let h's second look, if it has one, learn from labels of every cluster, else from what h decides."""
+        model, pool = self.model, self.pool
+        second = model.inverter.second
+        if second is None:
+            return False
+        told = len(torch.unique(pool.labels)) == model.n_clusters
+        n = len(pool.labelled) if told else len(pool)
+        pick = torch.randperm(n, generator=rng, device=rng.device)[:ENOUGH].to(pool.device)
+        if told:
+            at, clusters = pool.labelled[pick], pool.labels[pick]
+        else:
+            at, clusters = pick, self.over_pool(model.posterior).argmax(1)[pick]
+        if len(torch.unique(clusters)) < 2:
+            return False
+        found = by_parts(lambda part: histograms(model.encode(pool.x[at[part]])), n=len(at), size=1024)
+        seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
+        strength = TOLD if told else DECIDED
+        second.learn(found.cpu().numpy(), clusters.cpu().numpy(), model.groups, strength, seed)
+        return True
 
     def measure(self) -> Mapping[str, object]:
         """Take confidence and prior from what h makes of the samples now."""
