@@ -130,7 +130,7 @@ BAD_SETTINGS = [
     (f"prior={masses([1 / (M + 1)] * (M + 1))}", f"prior has {M + 1} masses but there are {M} clusters"),
     (f"prior={masses([0.9 / M] * M)}", "sum to 0.9"),
     (f"prior={masses([1 / (M - 1)] * (M - 1) + [0])}", "not above zero"),
-    (f"n_clusters={DEMO.n_train + 1}", f"{DEMO.n_train + 1} modes but only {DEMO.n_train} training samples"),
+    (f"n_clusters={DEMO.n_train + 1}", f"{DEMO.n_train + 1} clusters but only {DEMO.n_train} training samples"),
     ("latent.noise=.5", "noise"),
     ("device=cudda", "did you mean 'cuda'"),
     ("labels=1e-9", "discloses no label"),
@@ -155,6 +155,20 @@ def test_more_settings_at_odds_with_each_other(tiny: list[str], tmp_path: Path) 
     assert "seed is given twice" in refused("train", *tiny, "seed=1", "seed=2", "--out", out)
     assert "give either" in refused("train", "--resume", tmp_path, "--dry-run")
     assert not out.exists()
+
+
+def test_a_bare_path_and_a_setting_as_an_option_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pics").mkdir()
+    assert refused("train", "pics", "n_clusters=3") == "nemgan: error: which data? say data=pics"
+    assert refused("train", "seed=1", "digits-demo").endswith("say data=digits-demo")
+    assert "say data=FOLDER" in refused("train", "pic", "n_clusters=3")
+    said = "there is no option {}: settings are words, n_clusters=3"
+    for words in (["--n_clusters", "3"], ["--n-clusters=3"]):
+        assert said.format(words[0].partition("=")[0]) in refused("train", "data=pics", *words)
+        assert said.format(words[0].partition("=")[0]) in refused("priors", "pics", *words)
+    assert "seed=…" in refused("train", "data=pics", "--seed")
+    assert "No such option" in call("train", "--clusters", "3").stderr
 
 
 def test_missing_and_broken_data_are_named(tiny: list[str], tmp_path: Path) -> None:
@@ -292,7 +306,7 @@ def test_sample_overwrites_nothing(finished: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a.npz").read_text() == "mine"
     assert "not empty" in refused("sample", finished, "--out", tmp_path)
     line = refused("sample", finished, "--mode", M, "--out", tmp_path / "b.npz")
-    assert f"no mode {M}" in line and f"modes 0 … {M - 1}" in line
+    assert f"no cluster {M}" in line and f"clusters 0 … {M - 1}" in line
     assert "FILE.npz" in refused("sample", finished, "--out", tmp_path / "b.jpeg")
     assert sorted(os.listdir(tmp_path)) == ["a.npz"]
 

@@ -13,7 +13,7 @@ from scipy.sparse import csr_array
 from typer.testing import CliRunner
 
 from nemgan import priors
-from nemgan.cli import app
+from nemgan.cli import app, masses
 from nemgan.data.labels import read_labels
 from nemgan.errors import NemganError
 from nemgan.estimators import NEMGANClusterer
@@ -149,6 +149,7 @@ def test_refuses() -> None:
         ({"n_clusters": 2, "y": hidden(np.arange(40) % 3, 2)}, "less than the 3 labelled classes"),
         ({"n_clusters": 2, "unlabelled": np.zeros((9, 3))}, r"unlabelled has 9 samples of shape \(3,\)"),
         ({"n_clusters": 2, "unlabelled": np.zeros((0, 2))}, "unlabelled has 0 samples"),
+        ({"n_clusters": 41}, "^40 samples are too few for n_clusters=41: lower n_clusters or give more samples$"),
         ({"n_clusters": 2, "preset": "no"}, "preset"),
         ({"n_clusters": 2, "generate": True}, "generate has no meaning here"),
         ({"n_cluster": 2}, "did you mean 'n_clusters'"),
@@ -246,6 +247,57 @@ def test_words_of_train_mean_the_same_and_restarts_are_told_on_stderr(tmp_path: 
     ):
         refused = call(*words)
         assert refused.exit_code == 2 and refused.stderr == f"nemgan: error: {why}\n" and not refused.stdout
+
+
+def test_labels_of_the_data_are_used_where_a_share_of_them_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x, y = blobs((60, 20))
+    shown = hidden(y, 8)
+    path = tmp_path / "parts.csv"
+    lines = [f"{a},{b},{'' if c < 0 else ['cut', 'whole'][c]}" for (a, b), c in zip(x, shown.tolist(), strict=True)]
+    path.write_text("\n".join(["a,b,state", *lines]) + "\n")
+    given: list[list[str | None]] = []
+
+    def estimate(_: Any, y: Any, **more: Any) -> Any:
+        given.append(None if y is None else y.tolist())
+        return priors.estimate_priors(x, shown, restarts=1, max_steps=20, n_bootstrap=20)
+
+    monkeypatch.setattr("nemgan.cli.masses.estimate_priors", estimate)
+
+    def call(*words: str) -> Any:
+        return CliRunner().invoke(app, ["priors", str(path), "label_column=state", *words])
+
+    for words in (["labels=1.0"], ["labels=1"], ["--labels", "1.0"], ["labels=0.25"], ["labels=.25"], ["-k", "2"]):
+        done = call(*words)
+        assert done.exit_code == 0, done.stderr
+    full = [None if c < 0 else ["cut", "whole"][c] for c in shown.tolist()]
+    assert given[0] == given[1] == given[2] == full and given[3] == given[4] and given[5] is None
+    some = [a for a, b in zip(given[3], full, strict=True) if a is not None and a == b]
+    assert len(some) == 4 == sum(a is not None for a in given[3])
+    for words, why in (
+        ([], "labels of at least two classes, or use the 16 labels of 'state': labels=1.0"),
+        (["labels=0"], "or use the 16 labels of 'state': labels=1.0"),
+        (["--labels", "1.5"], "labels=1.5 is not allowed: it should be a share between 0 and 1"),
+        (["--labels", "1.0", "labels=few.csv"], "--labels 1.0 and labels=few.csv are both given: drop one"),
+    ):
+        refused = call(*words)
+        assert refused.exit_code == 2 and why in refused.stderr and not refused.stdout, refused.stderr
+    np.save(tmp_path / "x.npy", x)
+    bare = CliRunner().invoke(app, ["priors", str(tmp_path / "x.npy"), "labels=1.0"])
+    assert bare.exit_code == 2 and "x.npy has none: name a table's column" in bare.stderr
+
+
+def test_labels_of_named_sets_and_arrays_have_shares_too(tmp_path: Path) -> None:
+    x, y = blobs((12, 8))
+    np.savez(tmp_path / "x.npz", x=x, y=y)
+    source = str(tmp_path / "x.npz")
+    found = masses.priors_of(source, 0.5, restarts=1)
+    assert found["n_labels"] == 10 and found["classes"] == ["0", "1"]
+    with pytest.raises(NemganError, match=r"or use the 20 labels of .*x\.npz: labels=1\.0"):
+        masses.priors_of(source)
+    with pytest.raises(NemganError, match="share 1e-09 discloses no label of 'digits-demo'"):
+        masses.priors_of("digits-demo", 1e-9)
 
 
 @pytest.mark.parametrize(

@@ -49,6 +49,27 @@ def test_with_labels_scores_are_printed(capsys: pytest.CaptureFixture[str]) -> N
     assert "(of generated samples 0.970)" in capsys.readouterr().out
 
 
+def test_scores_of_few_samples_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    scores = {"acc": 1.0, "nmi": 1.0, "ari": 1.0, "purity": 1.0, "macro_recall": 1.0, "n_test": 120}
+    scores |= {"class_names": ["cat", "dog"], "class_of_cluster": [1, 0]}
+    few, some = ({**scores, "confusion": [[0, n], [1, 0]]} for n in (3, 59))
+    assert "of 4 held-out samples with labels, too few to say;" in line(capsys, "accuracy", **few)
+    assert "(of 60 held-out samples with labels;" in line(capsys, "accuracy", **some)
+    assert "(held-out;" in line(capsys, "accuracy", **{**few, "n_test": 4})
+
+
+def test_agreement_is_whole_only_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    for share, said in ((1.0, "100%"), (0.9997, "99.9%"), (0.973, "97.3%"), (0.84, "84%")):
+        assert f"agree on {said} of" in line(capsys, "how sure", agreement=share)
+
+
+def test_what_the_report_asks_to_look_at_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    print_summary(RECORD, ["the masses are off", "low confidence"])
+    found = capsys.readouterr().out.splitlines()[-1].split(maxsplit=2)
+    assert found == ["look", "at", "the masses are off; low confidence (see the report)"]
+    assert "look at" not in line(capsys, "data")
+
+
 def line(capsys: pytest.CaptureFixture[str], key: str, **changes: Any) -> str:
     """What the summary of the record with ``changes`` says of ``key``."""
     print_summary({**RECORD, **changes})

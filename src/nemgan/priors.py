@@ -134,7 +134,8 @@ def estimate_priors(
         clusterer: further parameters of ``NEMGANClusterer``.
 
     Raises:
-        ValueError: bad data or parameters; one labelled class only; neither labels nor ``n_clusters``.
+        ValueError: bad data or parameters; one labelled class only; neither labels nor ``n_clusters``; more clusters
+            than samples.
     """
     _check_names(clusterer)
     _check(X, unlabelled, n_clusters, restarts, level, n_bootstrap)
@@ -146,6 +147,8 @@ def estimate_priors(
     m = n_clusters or len(classes)
     if m < 2 or len(classes) == 1:
         raise ConfigError("cannot tell kinds apart: give n_clusters=2 or more, or labels of at least two classes")
+    if m > n:
+        raise ConfigError(f"{n} samples are too few for n_clusters={m}: lower n_clusters or give more samples")
     if m < len(classes):
         raise ConfigError(f"n_clusters={m} is less than the {len(classes)} labelled classes: set it to that or more")
     if 0 < len(classes) < m:

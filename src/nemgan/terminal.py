@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import errno
 import functools
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -66,20 +65,14 @@ def _fail(message: str, code: int, notes: Iterable[str]) -> NoReturn:
     raise typer.Exit(code)
 
 
-def read_record(folder: Path) -> Mapping[str, Any]:
-    """``RUN/result.json``."""
-    found: Mapping[str, Any] = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-    return found
-
-
-def print_summary(record: Mapping[str, Any]) -> None:
-    """The record in a few lines for people."""
+def print_summary(record: Mapping[str, Any], remarks: Sequence[str] = ()) -> None:
+    """The record in a few lines for people, and the ``remarks`` of its report that ask for attention."""
 
     def number(key: str) -> str:
         return "-" if record.get(key) is None else f"{record[key]:.3f}"
 
     scores = {
-        "accuracy": f"{number('acc')}   (held-out; NMI {number('nmi')}, ARI {number('ari')}; macro recall "
+        "accuracy": f"{number('acc')}   ({_scored(record)}; NMI {number('nmi')}, ARI {number('ari')}; macro recall "
         f"{number('macro_recall')})",
         "purity": number("purity"),
     }
@@ -97,8 +90,19 @@ def print_summary(record: Mapping[str, Any]) -> None:
             **(scores if record["acc"] is not None else {"accuracy": "not known: the samples held out have no labels"}),
             **{_of(each): _distances(each) for each in record.get("fidelity", ())},
             "time": f"{record['seconds']:.0f} s, {record['steps']} steps",
+            **({"look at": f"{'; '.join(remarks)} (see the report)"} if remarks else {}),
         }
     )
+
+
+def _scored(record: Mapping[str, Any]) -> str:
+    """Which samples the scores are of; how many, where only few of those held out have labels."""
+    from nemgan.report.diagnosis import FEW
+
+    n = sum(map(sum, record.get("confusion") or ()))
+    if not n or n == record.get("n_test"):
+        return "held-out"
+    return f"of {n} held-out samples with labels{', too few to say' if n < FEW else ''}"
 
 
 def _ablated(record: Mapping[str, Any]) -> dict[str, str]:
@@ -159,7 +163,12 @@ def _certainty(record: Mapping[str, Any]) -> dict[str, str]:
     beside = f"; {best.m} clusters may fit better (see the report)" if best and not told else ""
     low = record["agreement"] < LOW_AGREEMENT
     doubt = f": below {LOW_AGREEMENT:.0%} another answer would be nearly as good" if low else ""
-    return {"how sure": f"partitions agree on {record['agreement']:.0%} of the samples{doubt}{beside}"}
+    return {"how sure": f"partitions agree on {_share(record['agreement'])} of the samples{doubt}{beside}"}
+
+
+def _share(share: float) -> str:
+    """``97.3%``, ``84%``; 100% for all of them and no less."""
+    return f"{min(share, 0.999):.1%}".replace(".0%", "%") if 0.95 <= share < 1 else f"{share:.0%}"
 
 
 def _of(fidelity: Mapping[str, Any]) -> str:

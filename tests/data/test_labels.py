@@ -42,7 +42,8 @@ def test_reads_what_spreadsheets_write(tmp_path: Path, mark: str, heading: bool)
         ("0,a\n0,b\n", "id '0' comes twice, as a and b"),
         ("0\n", "has 1 columns: give two columns"),
         ("0,a,x\n", "has 3 columns"),
-        ("0,\n", "id '0' has no label"),
+        ("0,\n1,\n", "no labels"),
+        ("id,age,kind\n0,7,a\n1,x\n", "has 3 columns: .* id_column= and label_column="),
         ("id,label\n", "no labels"),
     ],
 )
@@ -71,6 +72,33 @@ def test_words_that_say_there_is_no_label(tmp_path: Path, word: str) -> None:
     assert known.tolist() == [0, -1, 1, -1] and names == ("one", "two")
 
 
+def test_lines_without_a_label_are_skipped(tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("id,label\na,\nb,two\nc, \n")
+    assert read_labels(tmp_path / "few.csv", ["a", "b", "c"]) == [None, "two", None]
+    (tmp_path / "few.csv").write_text("id,label\nz,\nb,two\n")  # a name that is none is none, labelled or not
+    with pytest.raises(DataError, match="'z' matches no sample"):
+        read_labels(tmp_path / "few.csv", ["a", "b", "c"])
+
+
+def test_two_of_more_columns_by_their_names(tmp_path: Path) -> None:
+    path = tmp_path / "parts.csv"
+    path.write_text("state,age,part\n,7,a\ncut,8,b\nwhole,9,c\n")
+    assert read_labels(path, ["a", "b", "c"], "part", "state") == [None, "cut", "whole"]
+    for names in (("part", ""), ("", "state"), ("part", "kind")):
+        with pytest.raises(DataError, match="has 3 columns"):
+            read_labels(path, ["a", "b", "c"], *names)
+    path.write_text("state,age,part\ncut,8\n")
+    with pytest.raises(DataError, match="has 2 values where the heading has 3"):
+        read_labels(path, ["a", "b", "c"], "part", "state")
+    np.save(tmp_path / "x.npy", np.arange(20.0)[:, None] * [1, 2])
+    path.write_text("row,seen,kind\n" + "".join(f"{i},x,{'ab'[i % 2]}\n" for i in range(6)))
+    how = files.Reading(id_column="row", label_column="kind")
+    few = files.load(tmp_path / "x.npy", 0, how, path).few
+    assert few is not None and (few >= 0).sum() == 6
+    with pytest.raises(DataError, match="no table: drop label_column="):
+        files.load(tmp_path / "x.npy", 0, how)
+
+
 def test_a_name_of_several_samples(tmp_path: Path) -> None:
     (tmp_path / "few.csv").write_text("a,x\nb,y\n")
     with pytest.raises(DataError, match="'a' is the name of several"):
@@ -96,6 +124,19 @@ def test_labelled_samples_are_held_out_last(tmp_path: Path) -> None:
     assert (splits.train.y == -1).all() and splits.train.class_names == ("a", "b")  # to be scored by: nothing
     (tmp_path / "few.csv").write_text("".join(f"{i},{'ab'[i % 2]}\n" for i in range(95)))
     assert len(files.load(tmp_path / "x.npy", 0, None, tmp_path / "few.csv").test) == 20
+
+
+def test_few_labels_of_a_column_are_held_out_last_where_they_are_used(tmp_path: Path) -> None:
+    lines = [f"{i},{i % 7},{'ab'[i % 2] if i < 26 else ''}" for i in range(100)]
+    (tmp_path / "t.csv").write_text("\n".join(["x,w,kind", *lines]) + "\n")
+    how = files.Reading(label_column="kind")
+    zero, used = (files.load(tmp_path / "t.csv", 0, how, sparing=sparing) for sparing in (False, True))
+    assert 0 < (zero.train.y >= 0).sum() < 26 and (used.train.y >= 0).sum() == 26 and (used.test.y == -1).all()
+    assert "labels are used, and 26 of 100 samples have one: these are held out last" in used.notes
+    assert set(zero.test.ids[zero.test.y < 0]) <= set(used.test.ids)  # the rest are held out as they were
+    (tmp_path / "t.csv").write_text("\n".join(["x,w,kind", *(f"{i},{i % 7},{'ab'[i % 2]}" for i in range(100))]))
+    zero, used = (files.load(tmp_path / "t.csv", 0, how, sparing=sparing) for sparing in (False, True))
+    assert zero.test.ids.tolist() == used.test.ids.tolist()  # where most are labelled nothing is spared
 
 
 def test_classes_of_the_data_and_of_the_file(tmp_path: Path) -> None:

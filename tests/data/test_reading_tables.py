@@ -125,7 +125,7 @@ def test_missing_values_are_named_and_counted_or_imputed(tmp_path: Path, impute:
     path = tmp_path / "t.csv"
     path.write_text("x,w\n1,a\n1,a\n3,b\n99,NA\n,\n")
     table = read_table(path)
-    with pytest.raises(DataError, match=r"missing in x \(1\), w \(2\).*impute="):
+    with pytest.raises(DataError, match=r"missing in x \(1\), w \(2\).*impute=.*most_frequent$"):
         columns.learn(table)[0].encode(table)
     learned, _ = columns.learn(table, impute)
     encoded, notes = learned.encode(table)
@@ -134,6 +134,13 @@ def test_missing_values_are_named_and_counted_or_imputed(tmp_path: Path, impute:
     assert rows["x"][4] == number and rows["w"].tolist() == ["a", "a", "b", "a", "a"]
     later = Table("later", {"x": np.array([np.nan]), "w": np.array([None])}, ("0",))
     assert learned.decode(learned.encode(later)[0])["w"] == ["a"]
+
+
+def test_a_column_of_words_that_is_mostly_empty_may_hold_labels(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text("x,state\n1,cut\n2,\n,whole\n3,\n")
+    with pytest.raises(DataError, match=r"x \(1\), state \(2\).*; if state holds labels, say label_column=state$"):
+        files.find(path)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from nemgan.errors import CheckpointError, NemganError
+from nemgan.errors import CheckpointError, ConfigError, NemganError
 from nemgan.estimators import NEMGANClusterer
 from nemgan.estimators.fitting import draw
 from nemgan.estimators.labels import encode
@@ -151,6 +151,14 @@ def test_masses_given_as_an_array_are_kept_with_their_clusters() -> None:
     x, y = blobs()
     fitted = NEMGANClusterer(2, priors=np.array([0.7, 0.3]), generate=False).fit(x)
     assert fitted.priors_.tolist() == [0.7, 0.3] and adjusted_rand_score(y, fitted.labels_) > 0.9
+
+
+def test_masses_are_learned_by_either_word() -> None:
+    x, _ = blobs()
+    learn_them, learned = (NEMGANClusterer(2, priors=word, **QUICK).fit(x) for word in ("learn", "learned"))
+    assert (learn_them.priors_ == learned.priors_).all() and learned.get_params()["priors"] == "learned"
+    with pytest.raises(ConfigError, match="priors='learnt': give 'learn', 'uniform' or one mass a cluster"):
+        NEMGANClusterer(2, priors="learnt").fit(x)
 
 
 def test_bytes_of_few_tones_are_not_almost_black() -> None:

@@ -167,7 +167,7 @@ def test_generate(model) -> None:
     x, clusters = generate(model, 30, rng(), cluster=2, batch=8)
     assert x.shape == (30, 1, 8, 8) and x.dtype == np.uint8 and (clusters == 2).all()
     assert generate(model, 0, rng())[0].shape == (0, 1, 8, 8)
-    with pytest.raises(ConfigError, match="no mode 3"):
+    with pytest.raises(ConfigError, match="no cluster 3: the model has clusters 0 … 2"):
         generate(model, 1, rng(), cluster=3)
 
 

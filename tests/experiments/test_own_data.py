@@ -170,6 +170,9 @@ def test_some_kinds_without_any_label(table: Path, tiny: list[str], tmp_path: Pa
     assert len({row["cluster"] for row in rows}) > 1
     by_name, by_number = (sample_run(folder, tmp_path / f"{k}.csv", cluster=k, n=5) for k in ("right", 1))
     assert by_name.read_text() == by_number.read_text()
+    drawn = list(csv.DictReader(sample_run(folder, tmp_path / "every.csv", n=40).read_text().splitlines()))
+    assert list(drawn[0]) == ["age", "town", "cluster", "class"]
+    assert {(row["cluster"], row["class"]) for row in drawn} >= {("0", "left"), ("2", "")}
     with pytest.raises(ConfigError, match="there is no cluster 'up': give its number, or one of left, right"):
         sample_run(folder, tmp_path / "up.csv", cluster="up")
     with pytest.raises(ConfigError, match="finds none without labels"):
@@ -205,6 +208,38 @@ def test_labels_of_a_column_are_hidden_in_the_zero_label_track(table: Path, tiny
     assert (one.splits.train.y != other.splits.train.y).all()  # what they are scored by
 
 
+def test_all_labels_of_a_column_of_few_are_used(table: Path, tiny: list[str], tmp_path: Path) -> None:
+    head, *lines = table.read_text().splitlines()
+    few = tmp_path / table.name
+    few.write_text("\n".join([head, *(line if i < 26 else line[:-1] for i, line in enumerate(lines))]))
+    words = [*tiny[1:], f"data={few}", "id_column=who", "label_column=kind"]
+    assert prepare(configure([*words, "labels=1.0"])).card.labels_used == 26
+    assert prepare(configure([*words, "labels=0.5"])).card.labels_used == 13
+    few.with_name("labels.csv").write_text(few.read_text())  # the same table as a file of labels
+    by_file = prepare(configure([*words, f"labels={few.with_name('labels.csv')}"]))
+    by_column = prepare(configure([*words, "labels=1.0"]))
+    assert by_file.card == by_column.card
+
+
+def test_too_few_samples_are_told_of_in_the_users_words(tiny: list[str], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for n in (10, 180):
+        np.save(tmp_path / f"{n}.npy", rng.integers(0, 255, (n, 28, 28), dtype=np.uint8))
+
+    def why(n: int, *words: str) -> str:
+        with pytest.raises(ConfigError) as error:
+            prepare(configure([f"data={tmp_path / f'{n}.npy'}", *words]))
+        return str(error.value)
+
+    assert why(180, "n_clusters=100") == (
+        "144 training samples are too few for n_clusters=100, which needs 200: lower n_clusters or give more data"
+    )
+    assert why(10, "n_clusters=3") == "8 training samples are too few: about 20 are needed, give more data"
+    assert "n_clusters" not in why(10, "n_clusters=6") and "connect." not in why(10, "n_clusters=6")
+    mine = why(180, "n_clusters=3", "connect.micro_modes=150", "latent.dim=150")
+    assert mine.startswith("connect.micro_modes=150 and connect.neighbours=10 ask for more than the 144 training")
+
+
 def test_shares_of_a_few_labels_are_no_true_masses(table: Path, tiny: list[str], tmp_path: Path) -> None:
     head, *lines = table.read_text().splitlines()
     partly = tmp_path / table.name
@@ -233,7 +268,7 @@ def test_words_of_priors() -> None:
     told = of_priors(["impute=mean", "skip_bad=true", "n_clusters=3", "threads=1"])
     assert told.reading.impute == "mean" and (told.n_clusters, told.threads, told.seed) == (3, 1, 0)
     for word, why in (
-        ("labels=few.csv", "write --labels few.csv"),
+        ("labels=2", "share between 0 and 1"),
         ("restarts=5", "write --restarts 5"),
         ("n_cluster=3", "did you mean 'n_clusters'"),
         ("gan.steps=5", "no setting of nemgan priors: it takes impute"),

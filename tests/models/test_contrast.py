@@ -1,5 +1,7 @@
 """The contrastive inverter on stripes, lying or standing, anywhere: pixels mislead, features do not."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -156,3 +158,27 @@ def test_a_pooled_inverter_is_told_the_views_apart():
     model = made()
     assert isinstance(model.projector, torch.nn.Module)
     assert [stage.name for stage in Contrast(model, Pool.of(data_of(40))).stages()] == ["contrast", "fit"]
+
+
+def swapped(model, data, shown):
+    """Share of the samples for which the second look says the opposite of h, once it has learned with labels shown."""
+    connection = Contrast(model, Pool.of(Dataset(data.x, shown, data.class_names, "few")))
+    model.inverter.second.learned = False
+    model.eval()
+    first = predict(model, data.x).argmax(1)
+    with torch.no_grad():
+        assert connection.look_again(torch_generator(0, "t"))
+        said = model.merged(model.inverter.second(torch.from_numpy(data.x).float() / 255)).argmax(1).numpy()
+    return (said != first).mean()
+
+
+def test_a_second_look_learns_from_labels_of_every_cluster_else_from_h(trained):
+    data, model = trained
+    assert model.inverter.second.learned
+    model = copy.deepcopy(model)
+    none = np.full(len(data), -1)
+    other, one = none.copy(), none.copy()
+    other[::10] = 1 - data.y[::10]  # those who label call the kinds the other way round
+    one[-20:] = 0  # of one cluster alone
+    assert swapped(model, data, other) > 0.8
+    assert swapped(model, data, none) < 0.2 and swapped(model, data, one) < 0.2

@@ -51,11 +51,19 @@ def test_merged_and_split_modes_are_named() -> None:
         ({"found_masses": (0.15, 0.35, 0.5)}, "The masses do not match the clusters found"),
         ({"generated_masses": (0.8, 0.2, 0.0)}, "Generated classes do not follow the prior"),
         ({"prior_l1": 0.3}, "The masses are off"),
-        (UNLABELLED, "No labels"),
+        (UNLABELLED, "No labels to score by"),
     ],
 )
 def test_trouble_is_said_in_words(changes: dict[str, Any], title: str) -> None:
     assert title in titles(**changes)
+
+
+def test_scores_of_few_samples_are_said_to_be_that() -> None:
+    few = diagnose(record(confusion=((0, 0, 2), (0, 2, 0), (0, 0, 0)), n_test=120))
+    assert few[0].title == "Scores of few samples" and "Of 120 samples held out 4 have labels" in few[0].text
+    assert "Scores of few samples" not in titles(confusion=((0, 0, 2), (0, 2, 0), (0, 0, 0)), n_test=4)
+    told = {each.title: each.text for each in diagnose(record(**UNLABELLED, labels_used=12))}
+    assert told["No labels to score by"].startswith("The samples held out have no labels")
 
 
 def test_another_number_of_clusters_names_those_it_speaks_against() -> None:

@@ -6,14 +6,15 @@ import csv
 import io
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nemgan.cli.words import STARTED, AsJson, Out, Quiet, Run, SkipBad, app
+from nemgan.cli.words import STARTED, AsJson, Out, Quiet, Run, SkipBad, Worded, app
 from nemgan.errors import ConfigError
-from nemgan.terminal import name_of, print_pairs, print_summary, print_table, read_record, verb
+from nemgan.terminal import name_of, print_pairs, print_summary, print_table, verb
 
 if TYPE_CHECKING:
     from nemgan.experiments.config import Config
@@ -31,11 +32,11 @@ def demo(seed: Annotated[int, typer.Option(min=0, help="Seed of the run.")] = 0,
 
     typer.echo("Handwritten digits without labels, cluster sizes unknown: finding the clusters and their sizes.")
     folder = run(config, out=out, started=STARTED)
-    print_summary(read_record(folder))
+    _summary((folder / "result.json").read_bytes())
     typer.echo(f"\nopen {folder / 'report.html'}")
 
 
-@app.command()
+@app.command(cls=Worded)
 @verb
 def train(
     words: Annotated[
@@ -59,7 +60,7 @@ def train(
     """Train, evaluate, report; prints the run folder."""
     words = [*(words or []), *(["skip_bad=true"] if skip_bad else [])]
     if resume is None and not print_config and not any(word.startswith("data=") for word in words):
-        raise ConfigError("which data? say data=FOLDER, FILE or a name of nemgan data; nemgan demo shows what happens")
+        raise _which_data(words)
     if resume is not None and (dry_run or print_config):
         raise ConfigError("--dry-run and --print-config are about a new run, --resume about an old one: give either")
     from nemgan.experiments.prepare import configure_and_read
@@ -79,7 +80,7 @@ def train(
     elif config is not None:
         folder = run(config, out=out, quiet=quiet, started=STARTED, splits=splits)
     if not quiet:
-        print_summary(read_record(folder))
+        _summary((folder / "result.json").read_bytes())
         typer.echo(f"\nopen {folder / 'report.html'}\n")
     typer.echo(str(folder))
 
@@ -101,7 +102,7 @@ def evaluate(
     if as_json:
         typer.echo(text, nl=False)
     else:
-        print_summary(json.loads(text))
+        _summary(text)
 
 
 @app.command()
@@ -237,6 +238,25 @@ def report(run: Run) -> None:
 
     read_config(run)  # a run folder, or a clear error
     typer.echo(str(write(run)))
+
+
+def _summary(text: str | bytes) -> None:
+    """A run's record in a few lines, with what its report asks to look at."""
+    from nemgan.evaluation.result import Result
+    from nemgan.report.diagnosis import diagnose
+
+    looks = [finding.title.lower() for finding in diagnose(Result.from_json(text)) if finding.level == "look"]
+    print_summary(json.loads(text), looks)
+
+
+def _which_data(words: Sequence[str]) -> ConfigError:
+    """The error for words without ``data=``; it asks whether a bare one is meant."""
+    from nemgan.data import catalog
+
+    bare = next((word for word in words if word in catalog.names() or Path(word).expanduser().exists()), None)
+    if bare is not None:
+        return ConfigError(f"which data? say data={bare}")
+    return ConfigError("which data? say data=FOLDER, FILE or a name of nemgan data; nemgan demo shows what happens")
 
 
 def _sizes(text: str) -> str:

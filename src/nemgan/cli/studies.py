@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nemgan.cli.words import AsJson, Out, SkipBad, app
+from nemgan.cli.words import AsJson, Out, SkipBad, Worded, app
 from nemgan.errors import ConfigError, NemganError
 from nemgan.terminal import print_shares, print_table, verb
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from nemgan.experiments.config import Config
 
 
-@app.command()
+@app.command(cls=Worded)
 @verb
 def priors(
     source: Annotated[
@@ -27,11 +28,14 @@ def priors(
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE",
-            help="n_clusters=, seed=, threads=; of a table id_column=, label_column= (left out), impute=.",
+            help="n_clusters=, seed=, threads=, labels=; of a table id_column=, label_column= (left out), impute=.",
             show_default=False,
         ),
     ] = None,
-    labels: Annotated[Path | None, typer.Option(metavar="FEW.csv", help="Lines of: file name or row, class.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FEW.csv|SHARE", help="Lines of: file name or row, class; or a share of the data's own."),
+    ] = None,
     unlabelled: Annotated[str | None, typer.Option(metavar="DATA", help="Estimate these, in another mix.")] = None,
     n_clusters: Annotated[
         int | None, typer.Option("-k", min=2, help="How many kinds; by default the classes of --labels.")
@@ -48,6 +52,7 @@ def priors(
     told = of_priors([*(words or []), *(["skip_bad=true"] if skip_bad else [])])
     m = _either("-k", n_clusters, told, "n_clusters")
     seed = _either("--seed", seed, told, "seed")
+    shown = _labels(labels, told)
     from nemgan.cli.masses import priors_of
     from nemgan.experiments.run import threads
 
@@ -57,7 +62,7 @@ def priors(
     with threads(told.threads):
         found = priors_of(
             source,
-            labels,
+            shown,
             unlabelled,
             n_clusters=m,
             restarts=restarts,
@@ -117,6 +122,23 @@ def reproduce(
             typer.echo(f"  {note}")
     if not show and (bad := command.failures(asked)):
         raise NemganError(f"{bad} cells failed, as said above: run it again")
+
+
+def _labels(given: Path | None, told: Config) -> Path | float | None:
+    """The file or the share of labels that ``--labels`` or ``labels=`` says; None where neither does.
+
+    Raises:
+        ConfigError: both are given, or a share that is none.
+    """
+    if given is not None and "labels" in told.model_fields_set:
+        raise ConfigError(f"--labels {given} and labels={told.labels} are both given: drop one")
+    if given is not None and not given.exists() and re.fullmatch(r"[-+.\de]+", str(given)):
+        from nemgan.experiments.config import of_priors
+
+        told = of_priors([f"labels={given}"])
+    elif given is not None:
+        return given
+    return told.few or (None if isinstance(told.labels, str) else told.labels or None)
 
 
 def _either(option: str, given: int | None, told: Config, key: str) -> int | None:

@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from nemgan import __version__
 
@@ -30,6 +31,27 @@ Out = Annotated[Path, typer.Option(help="Where run folders are made.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave out pictures that cannot be read.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar; print the run folder alone.")]
+
+
+class Worded(TyperCommand):
+    """A verb that takes settings as words; whoever writes one as an option is told the word."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        own = {option for each in self.params for option in (*each.opts, *each.secondary_opts)} | {"--help"}
+        for word, value in zip(args, [*args[1:], ""], strict=True):
+            option, equals, given = word.partition("=")
+            key = option.removeprefix("--").replace("-", "_")
+            if option.startswith("--") and option not in own and _is_setting(key):
+                said = given if equals else value if value and not value.startswith("-") else "…"
+                typer.echo(f"nemgan: error: there is no option {option}: settings are words, {key}={said}", err=True)
+                raise typer.Exit(2)
+        return super().parse_args(ctx, args)
+
+
+def _is_setting(key: str) -> bool:
+    from nemgan.experiments.config import keys
+
+    return key in keys()
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -150,6 +150,7 @@ def load(
     how: files.Reading | None = None,
     few: Path | None = None,
     known: Columns | None = None,
+    sparing: bool = False,
 ) -> Splits:
     """The named set, or a user's own data at a path (see :mod:`nemgan.data.files`).
 
@@ -161,7 +162,7 @@ def load(
         download: fetch raw files that are missing.
         how: what the reader of a path is told beside it.
         few: a CSV of few labels; samples of a named set have the numbers of their rows in the training split.
-        known: how rows of a table become vectors, as in :func:`nemgan.data.files.load`.
+        known, sparing: of a path, as in :func:`nemgan.data.files.load`.
 
     Raises:
         DataError: unknown name, nothing at the path, files missing or damaged.
@@ -169,7 +170,7 @@ def load(
     name = str(name_or_path)
     if isinstance(name_or_path, Path) or name not in _RECIPES:
         if isinstance(name_or_path, Path) or _like_path(name):
-            return files.load(Path(name_or_path).expanduser(), seed, how, few, known)
+            return files.load(Path(name_or_path).expanduser(), seed, how, few, known, sparing)
         near = get_close_matches(name, [*_RECIPES, *(found.name for found in Path().glob("*"))], n=1, cutoff=0.6)
         hint = f"did you mean {near[0]!r}?" if near else "give a path that exists, or a name of nemgan data"
         raise DataError(f"data={name!r}: no file or folder in {Path().absolute()} nor data set has that name; {hint}")

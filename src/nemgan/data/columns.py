@@ -121,9 +121,11 @@ class Columns:
         gaps = {name: n for name, n in gaps.items() if n}
         if gaps:
             where = listed([f"{name} ({n})" for name, n in gaps.items()])
+            sparse = [c.name for c in used if c.kind == "words" and 2 * gaps.get(c.name, 0) >= len(table)]
+            hint = f"; if {sparse[0]} holds labels, say label_column={sparse[0]}" if sparse else ""
             raise DataError(
                 f"{table.name}: values are missing in {where}: complete or remove these rows, or say "
-                "impute=median, mean or most_frequent"
+                f"impute=median, mean or most_frequent{hint}"
             )
         parts, notes = [], []
         filled = {c.name: int(_missing(table.columns[c.name]).sum()) for c in used if c.fill is not None}

@@ -112,6 +112,7 @@ def load(
     how: Reading | None = None,
     few: Path | None = None,
     known: Columns | None = None,
+    sparing: bool = False,
 ) -> Splits:
     """The data at ``path`` with a random 20 % held out for testing (the same for the same ``seed``).
 
@@ -121,13 +122,16 @@ def load(
     Args:
         few: a CSV of few labels (:mod:`nemgan.data.labels`). The samples it names are held out last.
         known: how rows of a table become vectors; by default learned from the training rows.
+        sparing: labels of the data's own are disclosed. Where most samples have none, those that have one are held out
+            last.
 
     Raises:
         DataError: as :func:`find`; also fewer than two samples.
     """
     path, how = Path(path), how or Reading()
     kind = _kind(path)
-    if kind != "table" and (how.label_column or how.id_column or how.impute != "none"):
+    of_columns = few is None and (how.label_column or how.id_column)  # they may be the columns of that file
+    if kind != "table" and (of_columns or how.impute != "none"):
         raise DataError(f"{path} is no table: drop label_column=, id_column= and impute=, which are about columns")
     if kind == "table":
         table = tables.read_table(path, how.label_column, how.id_column)
@@ -145,7 +149,7 @@ def load(
         more = ", …" if len(names) > 5 else ""
         notes = (f"the {len(names)} subfolders are taken to be classes: {', '.join(names[:5])}{more}",)
     if few is not None:
-        given = labels.read_labels(few, found.ids, how.id_column)
+        given = labels.read_labels(few, found.ids, how.id_column, how.label_column)
         if names and not set(names) & set(given):
             notes = (f"classes are those of {few}, not {', '.join(names[:5])}",)
             y, names = np.full(len(y), UNLABELLED), ()
@@ -153,6 +157,9 @@ def load(
         shown = labels.codes(given, names, str(few))
     name = path.resolve().name
     spare = None if shown is None else shown >= 0
+    if sparing and spare is None and 0 < 2 * (n_known := int((y >= 0).sum())) < len(y):
+        spare = y >= 0
+        notes += (f"labels are used, and {n_known} of {len(y)} samples have one: these are held out last",)
     aside = apart(len(y), _HELD_OUT, numpy_generator(seed, "held out"), name, spare)
     if kind == "table":
         learned = (known,) if known is not None else columns.learn(table.take(~aside), how.impute)
@@ -160,6 +167,22 @@ def load(
     data = Dataset(found.x, y, names, name, np.array(found.ids))
     few_shown = None if shown is None else shown[~aside]
     return Splits(data.take(~aside), data.take(aside), (*notes, *found.notes), found.columns, few_shown, found.white)
+
+
+def own_labels(path: Path, found: Found, how: Reading) -> tuple[Array, tuple[str, ...]]:
+    """Class of each sample ``found`` at ``path`` (N,), −1 where it has none, and the names of the classes.
+
+    They are those that :func:`load` would find: of subfolders, the ``y`` of an .npz, or a table's column of labels.
+
+    Raises:
+        DataError: as :func:`load`.
+    """
+    kind = _kind(path)
+    if kind == "table":
+        return _table_labels(tables.read_table(path, how.label_column, how.id_column))
+    if kind == "array":
+        return classes(read_arrays(path)[1], len(found.x), path)
+    return folders.folder_labels(path, [path / name for name in found.ids])
 
 
 def _encoded(table: Table, learned: Columns, notes: tuple[str, ...] = ()) -> Found:

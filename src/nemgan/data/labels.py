@@ -19,10 +19,11 @@ from nemgan.errors import DataError
 _HEADINGS = frozenset(("id", "file", "filename", "file name", "name", "path", "image", "row", "sample", "index", ""))
 
 
-def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str | None]:
+def read_labels(path: Path, ids: Sequence[str], heading: str = "", column: str = "") -> list[str | None]:
     """Label of each sample named in ``ids``, None where ``path``, a CSV of ``id,label`` lines, has none for it.
 
-    −1, ``nan``, ``NA`` and the like (``tables.NO_LABEL``) say that there is none.
+    Nothing, −1, ``nan``, ``NA`` and the like (``tables.NO_LABEL``) say that there is none. Of a file of more than two
+    columns those are read that its first line calls ``heading`` and ``column`` (a table's columns of ids and labels).
 
     A first line that says ``id``, ``file``, ``row`` or the like, or ``heading`` (a table's column of ids), is a
     heading. Semicolons and tabs separate as well.
@@ -39,6 +40,7 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str |
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"cannot read {path} ({why}): give a CSV of id,label lines") from None
+    lines = _two_of(path, lines, heading, column)
     place = {name: i for i, name in enumerate(ids)}
     headed = bool(lines) and lines[0][0].lower() in _HEADINGS | {heading.lower()} and lines[0][0] not in place
     lines = lines[headed:]
@@ -46,12 +48,11 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str |
     for line in lines:
         if len(line) != 2:
             between = {",": "commas", ";": "semicolons", "\t": "tabs"}[mark]
+            which = ", or name two of its heading by id_column= and label_column=" if len(line) > 2 else ""
             raise DataError(
-                f"{path}: {mark.join(line)!r} has {len(line)} columns: give two columns, id and label (by its "
+                f"{path}: {mark.join(line)!r} has {len(line)} columns: give two columns, id and label{which} (by its "
                 f"first line the file is read with {between} between columns; commas, semicolons and tabs will do)"
             )
-        if not line[1]:
-            raise DataError(f"{path}: id {line[0]!r} has no label: write one, or remove the line")
     strange = [name for name, _ in lines if name not in place]
     if strange:
         first = ""
@@ -74,6 +75,25 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "") -> list[str |
         if twice is not None:
             raise DataError(f"{path}: id {twice!r} is the name of several samples: give each its own")
     return found
+
+
+def _two_of(path: Path, lines: list[list[str]], heading: str, column: str) -> list[list[str]]:
+    """Of lines of more than two columns the cells under ``heading`` and ``column``; all as they are without these.
+
+    Raises:
+        DataError: a line of another length than the first, of which nobody knows what is missing.
+    """
+    head = lines[0] if lines else []
+    if len(head) < 3 or not heading or not column or heading not in head or column not in head:
+        return lines
+    other = next((line for line in lines if len(line) != len(head)), None)
+    if other is not None:
+        n = len(other)
+        raise DataError(
+            f"{path}: the line of {other[0]!r} has {n} values where the heading has {len(head)}: correct it"
+        )
+    at = (head.index(heading), head.index(column))
+    return [[line[i] for i in at] for line in lines]
 
 
 def codes(labels: Sequence[str | None], names: Sequence[str], what: str) -> NDArray[np.int64]:

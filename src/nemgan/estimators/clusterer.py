@@ -31,7 +31,8 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     Args:
         n_clusters: number of clusters; by default the number of classes in ``y``, or 2 without labels.
-        priors: masses of the clusters: ``"learn"``, ``"uniform"``, or one mass a cluster ``(M,)``.
+        priors: masses of the clusters: ``"learn"`` (or ``"learned"``, the command line's word), ``"uniform"``, or one
+            mass a cluster ``(M,)``.
         generate: also train the generator, which ``sample`` and ``transform`` need; without it fitting is faster.
         preset: of the model (``nemgan models``).
         max_steps: steps of each stage of training at most; by default the preset's, fewer for small data.
@@ -64,7 +65,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self,
         n_clusters: int | None = None,
         *,
-        priors: Literal["learn", "uniform"] | ArrayLike = "learn",
+        priors: Literal["learn", "learned", "uniform"] | ArrayLike = "learn",
         generate: bool = True,
         preset: str = "connected",
         max_steps: int | None = None,
@@ -304,9 +305,9 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     def _prior(self) -> Float | None:
         if isinstance(self.priors, str):
-            if self.priors not in ("learn", "uniform"):
+            if self.priors not in ("learn", "learned", "uniform"):
                 raise ConfigError(f"priors={self.priors!r}: give 'learn', 'uniform' or one mass a cluster")
-            return None if self.priors == "learn" else np.full(self.n_clusters_, 1 / self.n_clusters_)
+            return np.full(self.n_clusters_, 1 / self.n_clusters_) if self.priors == "uniform" else None
         return masses_of(self.priors, self.n_clusters_)
 
     def _settings(self, n: int, labelled: bool = False) -> Config:

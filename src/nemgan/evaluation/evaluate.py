@@ -100,7 +100,7 @@ def generate(
             "nemgan train --resume RUN gan.steps=1500"
         )
     if cluster is not None and not 0 <= cluster < model.n_clusters:
-        raise ConfigError(f"there is no mode {cluster}: the model has modes 0 … {model.n_clusters - 1}")
+        raise ConfigError(f"there is no cluster {cluster}: the model has clusters 0 … {model.n_clusters - 1}")
     samples = [np.zeros((0, *model.shape), np.uint8 if len(model.shape) == 3 else np.float32)]
     clusters = [np.zeros(0, np.int64)]
     with at_rest(model):

@@ -242,6 +242,11 @@ class Result:
         """The record as JSON text, one field a line."""
         return _RESULT.dump_json(self, indent=1).decode() + "\n"
 
+    @property
+    def n_scored(self) -> int:
+        """Number of test samples that have labels, by which the labelling is scored."""
+        return sum(map(sum, self.confusion or ()))
+
     @classmethod
     def from_json(cls, text: str | bytes) -> Result:
         """The record in ``text``.

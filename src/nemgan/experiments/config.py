@@ -116,8 +116,8 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
     return found
 
 
-_OF_PRIORS = (*(field.name for field in fields(Reading)), "n_clusters", "seed", "threads")
-_OPTIONS_OF_PRIORS = ("labels", "unlabelled", "restarts")
+_OF_PRIORS = (*(field.name for field in fields(Reading)), "labels", "n_clusters", "seed", "threads")
+_OPTIONS_OF_PRIORS = ("unlabelled", "restarts")
 
 
 def of_priors(words: Iterable[str]) -> Config:

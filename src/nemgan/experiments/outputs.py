@@ -65,7 +65,8 @@ def sample_run(folder: Path, out: Path, *, cluster: int | str | None = None, n: 
     Images are uint8 0 … 255, whatever the scale of those the run was trained on. Where that was another one (more than
     8 bits, few tones) ``FILE.npz`` also holds its ``white``, and a note says so.
 
-    Of a run on a table, ``FILE.csv``: rows with the table's columns, and their cluster in a last one.
+    Of a run on a table, ``FILE.csv``: rows with the table's columns, then their cluster and, where labels have named
+    clusters, its name (class), empty where none was labelled, as ``predict_run`` writes them.
 
     Args:
         cluster: to draw from: its number, or as text the name that labels gave it or else its number; by default all,
@@ -94,6 +95,9 @@ def sample_run(folder: Path, out: Path, *, cluster: int | str | None = None, n: 
     if columns is not None:
         made = columns.decode(x)
         made["cluster" if "cluster" not in made else "nemgan_cluster"] = clusters.astype(np.float64)
+        if any(card.cluster_names):
+            names = np.array(card.cluster_names, object)
+            made["class" if "class" not in made else "nemgan_class"] = names[clusters]
         write_text(out, table_text(made))
     elif kind == ".npz":
         save(out, {"x": x, "cluster": clusters} | ({} if card.white is None else {"white": np.array(card.white)}))

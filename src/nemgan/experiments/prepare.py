@@ -147,8 +147,15 @@ def _kind(config: Config) -> tuple[tuple[int, ...], int, Splits | None]:
 
 def load(config: Config, known: Columns | None = None) -> Splits:
     """The configured data, downloaded if it is a public set not on disk; ``known`` says how to read a table."""
-    how, few = config.reading, config.few
-    return data_catalog.load(config.data, seed=config.seed, download=True, how=how, few=few, known=known)
+    return data_catalog.load(
+        config.data,
+        seed=config.seed,
+        download=True,
+        how=config.reading,
+        few=config.few,
+        known=known,
+        sparing=bool(config.labels),
+    )
 
 
 def prepare(config: Config, known: Columns | None = None, splits: Splits | None = None) -> Prepared:
@@ -211,12 +218,9 @@ def _count(config: Config, train: Dataset) -> int:
             f"data {train.name!r} does not say how many clusters it has: give n_clusters=2 or more, or a prior"
         )
     if n > len(train):
-        raise ConfigError(f"{n} modes but only {len(train)} training samples: lower n_clusters or give more data")
+        raise ConfigError(f"{n} clusters but only {len(train)} training samples: lower n_clusters or give more data")
     if config.connected and max(config.connect.micro_modes, config.connect.neighbours + 1) > len(train):
-        raise ConfigError(
-            f"connect.micro_modes={config.connect.micro_modes} and connect.neighbours={config.connect.neighbours} ask "
-            f"for more than the {len(train)} training samples: lower them or give more data"
-        )
+        raise _too_few(config, train, n)
     if config.few is not None and n < train.n_classes:
         raise ConfigError(
             f"{config.labels} labels {train.n_classes} classes ({', '.join(train.class_names[:9])}), but "
@@ -233,6 +237,30 @@ def _count(config: Config, train: Dataset) -> int:
             f"{train.n_classes} classes: drop n_clusters or use labels=0"
         )
     return n
+
+
+def _too_few(config: Config, train: Dataset, n: int) -> ConfigError:
+    """The error for fewer training samples than ``n`` clusters or the settings of the connection need.
+
+    It names those settings only where they are not the preset's.
+    """
+    own = len(train) if config.data not in data_catalog.names() else None
+    entry = model_catalog.entry(config.model)
+    usual, least = (
+        build({}, _usual(entry, config.preset, train.shape, m, own, bool(config.labels))).connect for m in (n, 2)
+    )
+    asked = config.connect
+    if (asked.micro_modes, asked.neighbours) != (usual.micro_modes, usual.neighbours):
+        return ConfigError(
+            f"connect.micro_modes={asked.micro_modes} and connect.neighbours={asked.neighbours} ask for more than the "
+            f"{len(train)} training samples: lower them or give more data"
+        )
+    needed, at_least = (max(each.micro_modes, each.neighbours + 1) for each in (usual, least))
+    said = f"{len(train)} training samples are too few"
+    if at_least > len(train):
+        return ConfigError(f"{said}: about {at_least} are needed, give more data")
+    what = f"n_clusters={n}, which needs" if config.n_clusters else f"{n} clusters, which need"
+    return ConfigError(f"{said} for {what} {needed}: lower n_clusters or give more data")
 
 
 def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArray[np.float64] | None:

@@ -56,7 +56,7 @@ class Contrast(Connection):
         found = self.vote(rng)
         scratch["features"] = self.over_pool(model.inverter.features)
         # of a cluster without labels the regression would leave nothing
-        if len(torch.unique(self.pool.labels)) == model.n_clusters:
+        if self.told:
             scratch["votes"] = self._labels_heard(scratch["votes"])
         votes = scratch["votes"]
         if len(self.pool.labelled):

@@ -56,18 +56,23 @@ class Settling:
         target = self.target(sizes / sizes.sum())
         if target is not None:
             self.meet(logits, target, self.pace(logits))
-        if self.look_again(rng) and target is not None:
+        voted = model.known is None
+        if self.look_again(rng) and target is not None and not (voted and self.told):  # labels may know better
             logits = self.over_pool(model.inverter.logits)
             self.meet(logits, target, self.pace(logits))
         return self.measure()
 
+    @property
+    def told(self) -> bool:
+        """Whether every cluster has labels."""
+        return len(torch.unique(self.pool.labels)) == self.model.n_clusters
+
     def look_again(self, rng: torch.Generator) -> bool:
-        """Let h's second look, if it has one, learn from labels of every cluster, else from what h decides."""
-        model, pool = self.model, self.pool
+        """Let h's second look learn from labels of every cluster, else from what h decides; whether it has one."""
+        model, pool, told = self.model, self.pool, self.told
         second = model.inverter.second
         if second is None:
             return False
-        told = len(torch.unique(pool.labels)) == model.n_clusters
         n = len(pool.labelled) if told else len(pool)
         pick = torch.randperm(n, generator=rng, device=rng.device)[:ENOUGH].to(pool.device)
         if told:

@@ -16,6 +16,8 @@ PART = 0.2
 """Share of a cluster that makes a second class a part of it, and of a class that makes a second cluster hold it."""
 LOW_CONFIDENCE, LOW_PURITY, LOW_DIVERSITY, LOW_JUDGE, FAR = 0.7, 0.9, 0.5, 0.95, 0.1
 LATE = 0.8
+FEW = 30
+"""Samples, at least, that have to be scored for a score to say much."""
 CONNECTED = ("connected", "thorough")
 """Presets that train the generator for as long as ``GanConfig`` says."""
 RARE = 1e-3
@@ -60,11 +62,18 @@ def diagnose(result: Result, settled: float | None = None, steps: int | None = N
         found.append(Finding("good", "Nothing stands out", f"No mode is {checked}."))
     if result.acc is None:
         text = (
-            "The data have no labels, so how many samples are in the right cluster, and whether the clusters are the "
+            f"The {'samples held out' if result.labels_used else 'data'} have no labels, so how many samples are in "
+            "the right cluster, and whether the clusters are the "
             "kinds you mean, cannot be measured: what is said here follows from the samples alone. Look at the "
             "pictures and compare a few seeds (nemgan compare). A split that changes with the seed is not in the data."
         )
-        found.append(Finding("note", "No labels", text))
+        found.append(Finding("note", "No labels to score by", text))
+    elif result.n_scored < min(FEW, result.n_test):
+        text = (
+            f"Of {result.n_test} samples held out {result.n_scored} have labels: too few for accuracy, NMI, ARI and "
+            "recall to say much. A class that none of them is of is not counted."
+        )
+        found.append(Finding("note", "Scores of few samples", text))
     order = {"look": 0, "note": 1, "good": 2}
     return sorted(found, key=lambda finding: order[finding.level])
 

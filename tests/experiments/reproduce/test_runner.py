@@ -65,7 +65,7 @@ def test_cells_are_run_once_and_stored_as_they_come(tmp_path: Path) -> None:
 
 def test_a_run_of_other_defaults_than_today_s_is_due_again() -> None:
     then = {**(configured(A) or {}), "connect.refine_steps": 7, "connect.no_longer": 1}
-    then.pop("connect.votes_weight")  # did not exist
+    then.pop("connect.votes_weight")  # did not exist, and is off
     assert drifted(A, record(A, configured=then)) == ("connect.refine_steps",)
     assert drifted(A, record(A)) == ("?",) and drifted(A, made(A)) == ()
     assert due([A, B], {A: record(A, configured=then), B: made(B)}) == [A]

@@ -150,13 +150,16 @@ def configured(cell: Cell) -> Mapping[str, Any] | None:
 def drifted(cell: Cell, record: Record) -> tuple[str, ...]:
     """The settings that ``record`` was made with other values of than ``cell`` has today; "?" if it does not say.
 
-    A setting that did not exist then is not among them.
+    A setting that did not exist then counts as its plain default: new ones are off until a preset sets them.
     """
     today = configured(cell)
     if today is None or failed(record):
         return ()
     then = record.get("configured")
-    return ("?",) if then is None else tuple(key for key in today if key in then and then[key] != today[key])
+    if then is None:
+        return ("?",)
+    then = flat(ModelSettings()) | then
+    return tuple(key for key in today if then.get(key) != today[key])
 
 
 def due(cells: Iterable[Cell], records: Mapping[Cell, Record]) -> list[Cell]:
