@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nemgan.callers import silenced
+
 BINS = 8
 """Directions that gradients are sorted into."""
 LANDMARKS = 1000
@@ -103,12 +105,14 @@ class SecondLook(nn.Module):
             strength: scikit-learn's C, the inverse of the weight decay.
             seed: draws the landmarks.
         """
+        from sklearn.exceptions import ConvergenceWarning
         from sklearn.kernel_approximation import Nystroem
         from sklearn.linear_model import LogisticRegression
 
         kernel = Nystroem(gamma=GAMMA, n_components=min(LANDMARKS, len(found)), random_state=seed).fit(found)
         model = LogisticRegression(C=strength, max_iter=300)
-        model.fit(SCALE * kernel.transform(found).astype(np.float64), clusters)
+        with silenced(ConvergenceWarning):  # of so many steps the last change nothing
+            model.fit(SCALE * kernel.transform(found).astype(np.float64), clusters)
         slopes, bias = model.coef_, model.intercept_
         if len(model.classes_) == 2:
             slopes, bias = np.stack([-slopes[0], slopes[0]]) / 2, np.stack([-bias[0], bias[0]]) / 2

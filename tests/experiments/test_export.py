@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from nemgan.edges import histograms
 from nemgan.errors import NemganError
 from nemgan.evaluation.evaluate import predict
-from nemgan.experiments.export import export_run
+from nemgan.experiments.config import build
+from nemgan.experiments.export import export_model, export_run
 from nemgan.experiments.run import configure, load_run, run
+from nemgan.models import catalog
 from nemgan.models.base import Model
 
 
@@ -72,6 +75,26 @@ def test_onnx_round_trip(exported: Path, tmp_path: Path, capfd: pytest.CaptureFi
         z, _ = model.latent.sample(n, torch.Generator().manual_seed(0))
         (made,) = reference.ReferenceEvaluator(str(generator)).run(None, {"z": z.numpy()})
         np.testing.assert_allclose(made, drawn(model, z), atol=1e-4)
+
+
+@pytest.mark.parametrize("form", ["torch-export", "onnx"])
+def test_a_second_look_is_exported_too(tmp_path: Path, form: str) -> None:
+    reference = pytest.importorskip("onnx.reference") if form == "onnx" else None
+    shape = (1, 28, 28)
+    settings = build({"connect.edges": True}, catalog.entry("nemgan").defaults("connected", shape))
+    model: Any = catalog.create("nemgan", settings, shape, 2, None, 0)
+    x = samples(model, 40)
+    before = predict(model, x[:5].numpy())
+    model.inverter.second.learn(histograms(x / 255).numpy(), np.arange(40) % 2, model.groups, 1.0, 0)
+    wanted = predict(model, x[:5].numpy())
+    assert np.abs(wanted - before).max() > 0.01
+    path = export_model(model, tmp_path, form)[0]
+    if reference is None:
+        found = torch.export.load(path).module()(x[:5])[0].detach().numpy()
+    else:
+        with np.errstate(all="ignore"):  # onnx writes atan2 as a quotient, and mends what it is where that is none
+            found = reference.ReferenceEvaluator(str(path)).run(None, {"x": x[:5].numpy()})[0]
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
 def test_two_files_are_enough_to_rebuild(finished: Path, tmp_path: Path) -> None:

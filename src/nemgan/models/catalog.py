@@ -90,7 +90,6 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.raw_share": 0.5,
             "connect.refine_steps": 900,
             "connect.micro_weight": 0.0,
-            "connect.edges": True,
             # where pixels leave it open how many kinds belong together, views that show most of an image may tell
             "contrast.steps": 1000,
             "contrast.area": 0.6,
