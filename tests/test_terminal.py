@@ -130,6 +130,16 @@ def test_one_restart_agrees_with_none(
     assert capsys.readouterr().out.rstrip().endswith(f"95 % intervals; {said}")
 
 
+def test_intervals_of_fewer_labels_than_were_tested_say_so(capsys: pytest.CaptureFixture[str]) -> None:
+    few = {"masses": [0.8, 0.2], "interval": [[0.7, 0.9], [0.1, 0.3]]}
+    said = {"classes": ["a", "b"], "n_samples": 99, "level": 0.95, "restarts": 1, "confidence": [1.0]}
+    found = {**said, "few_labels": few, "counting": few, "zero_labels": few}
+    print_shares({**found, "n_labels": 20})
+    assert "labels a kind and more, b has fewer: they may be too narrow" in capsys.readouterr().out
+    print_shares({**found, "n_labels": 50})
+    assert "too narrow" not in capsys.readouterr().out
+
+
 def test_a_class_with_a_single_label_says_why_there_is_no_interval(capsys: pytest.CaptureFixture[str]) -> None:
     few = {"masses": [0.8, 0.2], "interval": [[0, 1], [0, 1]]}
     said = {"classes": ["a", "b"], "n_samples": 9, "n_labels": 5, "level": 0.95, "restarts": 1, "confidence": [1.0]}

@@ -224,6 +224,10 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> None
         typer.echo("  ".join(parts).rstrip())
 
 
+TESTED = 10
+"""Labels of a kind from which on the coverage of intervals was measured (benchmarks/prevalence.py)."""
+
+
 def print_shares(found: Mapping[str, Any]) -> None:
     """Estimated masses of each kind with their intervals, one column a way of estimating (``nemgan priors``)."""
     ways = [way for way in ("few_labels", "zero_labels", "counting") if found[way]]
@@ -254,6 +258,12 @@ def print_shares(found: Mapping[str, Any]) -> None:
     told = found["counting"] and len(found["classes"]) == used  # by the labels
     if better is not None and not told:
         typer.echo(f"{better} clusters may fit the data better than {used}: try n_clusters={better}")
+    few = [name for name, n in _labels_of(found).items() if 1 < n < TESTED]
+    if few:
+        typer.echo(
+            f"intervals were tested with {TESTED} labels a kind and more, {', '.join(few)} "
+            f"{'has' if len(few) == 1 else 'have'} fewer: they may be too narrow"
+        )
     single = [name for name, n in _labels_of(found).items() if n == 1]
     if single:
         said = "has a single label" if len(single) == 1 else "have a single label each"
