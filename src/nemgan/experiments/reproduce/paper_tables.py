@@ -137,10 +137,13 @@ def _rows(data: str, budget: str, seeds: Sequence[int], skewed: bool) -> list[tu
 
 def _made(store: Store, data: str, budget: str, seeds: Sequence[int], skewed: bool) -> list[Line]:
     rows = _rows(data, budget, seeds, skewed)
-    return [
-        Line(data, conditions, model, store.clusters(each) if model.startswith("nemgan") else store.group(each))
-        for conditions, model, each in rows
-    ]
+    found = []
+    for conditions, model, each in rows:
+        group = store.group(each)  # whole runs, for pictures are compared too, even those of other defaults
+        if model.startswith("nemgan") and len(group.records) < len(each):
+            group = store.clusters(each)
+        found.append(Line(data, conditions, model, group))
+    return found
 
 
 def _slower(store: Store, data: str, seeds: Sequence[int]) -> dict[str, Group]:
