@@ -182,3 +182,14 @@ def test_a_second_look_learns_from_labels_of_every_cluster_else_from_h(trained):
     one[-20:] = 0  # of one cluster alone
     assert swapped(model, data, other) > 0.8
     assert swapped(model, data, none) < 0.2 and swapped(model, data, one) < 0.2
+
+
+def test_a_resumed_training_has_the_second_look_that_was_learned_before(tmp_path):
+    data, short = data_of(200), {"contrast.steps": 5, "contrast.fit_steps": 5}
+    pool = Pool.of(data.unlabelled())
+    whole, resumed = made(**short), made(**short)
+    train(whole, pool, seed=0, folder=tmp_path)
+    assert not resumed.inverter.second.learned
+    train(resumed, pool, seed=0, folder=tmp_path, resume=True)
+    assert resumed.inverter.second.learned
+    assert np.array_equal(predict(whole, data.x), predict(resumed, data.x))

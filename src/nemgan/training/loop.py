@@ -313,7 +313,9 @@ class _Run:
                 raise IndexError
         except (KeyError, TypeError, IndexError):
             raise CheckpointError(f"checkpoint {state.path} has impossible counters: start a new run") from None
-        fill(self.model.state_dict(), part(state.tensors, "model/"), f"checkpoint {state.path}")
+        tensors = part(state.tensors, "model/")
+        fill(self.model.state_dict(), tensors, f"checkpoint {state.path}")  # if they fit
+        self.model.load_state_dict(tensors)  # modules may take more from tensors than their values
         scratch = part(state.tensors, "scratch/")
         self.model.scratch = {name: value.to(self.model.device) for name, value in scratch.items()}
         if self.begun:
