@@ -22,7 +22,6 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils.parametrizations import spectral_norm
 from torch.nn.utils.parametrize import is_parametrized
 
-from nemgan.edges import SecondLook
 from nemgan.errors import ConfigError
 from nemgan.layers import Conv2d, ConvTranspose2d
 
@@ -325,21 +324,15 @@ class Inverter(nn.Module):
     """h: samples → (ẑ, logits of ŷ), the latent point and the mode they came from.
 
     In the ``pooled`` style features are directions: of unit length, centred (``centre_on``), and again of one length.
-
-    Attributes:
-        second: a second look at images, whose logits are added once it has learned; None for none.
     """
 
-    def __init__(
-        self, shape: tuple[int, ...], width: int, modes: int, dim: int, style: str = "compact", edges: bool = False
-    ) -> None:
+    def __init__(self, shape: tuple[int, ...], width: int, modes: int, dim: int, style: str = "compact") -> None:
         super().__init__()
         self.trunk, size = trunk(shape, width, style=style, batch_norm=True)
         self.mode = nn.Linear(size, modes)
         self.latent = nn.Linear(size, dim)
         self.centre: Tensor | None
         self.register_buffer("centre", torch.zeros(size) if style == "pooled" else None)
-        self.second = SecondLook(shape[1], modes) if edges else None
 
     def centre_on(self, features: Tensor) -> None:
         """Set the centre to the mean direction of the trunk's ``features`` (n, F); ``pooled`` style only."""
@@ -354,15 +347,12 @@ class Inverter(nn.Module):
 
     def logits(self, x: Tensor) -> Tensor:
         """Logits of ŷ ``(n, modes)``."""
-        return self._logits(x, self.features(x))
-
-    def _logits(self, x: Tensor, features: Tensor) -> Tensor:
-        found: Tensor = self.mode(features)
-        return found if self.second is None or not self.second.learned else found + self.second(x)
+        found: Tensor = self.mode(self.features(x))
+        return found
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         features = self.features(x)
-        return self.latent(features), self._logits(x, features)
+        return self.latent(features), self.mode(features)
 
 
 class Projector(nn.Sequential):

@@ -99,9 +99,9 @@ class ConnectConfig(Section):
     """Weight of the votes' cross-entropy while the clusters are refined."""
     micro_weight: Weight = 0.3
     """Weight of the micro-modes' loss while the clusters are refined."""
-    edges: bool = False
-    """A second look at images: a regression on where edges run, its logits added to h's when h has learned. It learns
-    from labels where every cluster has some, else from h's decisions. Where images have labels it is on."""
+    second_look: bool = False
+    """A second look at images when h has learned, at their edges and patches. It learns from labels where every cluster
+    has some, else from h's decisions, and then from what both decide. On for images of 16 pixels and more."""
 
 
 class ContrastConfig(Section):

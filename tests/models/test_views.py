@@ -158,5 +158,5 @@ def test_many_kinds_of_grey_images_have_them_and_few_images_do_not():
     many = catalog.entry("nemgan").defaults("connected", (1, 28, 28), 10)
     assert many["contrast.steps"] > 0
     assert catalog.entry("nemgan").defaults("connected", (1, 28, 28), 2).get("contrast.steps", 0) == 0
-    assert catalog.fitted(many, (1, 28, 28), 500)["contrast.steps"] == 0
-    assert catalog.fitted(many, (1, 28, 28), 5000) == many
+    assert catalog.restarted(many, (1, 28, 28), 500)["contrast.steps"] == 0
+    assert catalog.restarted(many, (1, 28, 28), 5000) == many

@@ -142,7 +142,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             codes, classes = np.full(n, -1, np.int64), classes[:0]
         prior = self._prior()
         self._seed = seed_of(self.random_state)
-        self._config = self._settings(n, labelled=bool((codes >= 0).any()))
+        self._config = self._settings(n)
         if not self._config.conditions.C3 and (prior is None or np.ptp(prior) > 0):
             raise ConfigError(
                 "settings has conditions.C3=False, which assumes equal masses: use priors='uniform' with it"
@@ -310,7 +310,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             return np.full(self.n_clusters_, 1 / self.n_clusters_) if self.priors == "uniform" else None
         return masses_of(self.priors, self.n_clusters_)
 
-    def _settings(self, n: int, labelled: bool = False) -> Config:
+    def _settings(self, n: int) -> Config:
         from nemgan.estimators.plan import settings_for
 
         if self.max_steps is not None and (not isinstance(self.max_steps, numbers.Integral) or self.max_steps < 1):
@@ -322,7 +322,6 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             self.n_clusters_,
             max_steps=self.max_steps,
             generate=bool(self.generate),
-            labelled=labelled,
             overrides=self.settings,
         )
         return config.model_copy(update={"device": str(self.device), "preset": self.preset})

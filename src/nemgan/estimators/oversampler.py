@@ -158,7 +158,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         return np.concatenate(parts), np.concatenate(labels)
 
     def _clusterer(self, images: bool, **more: Any) -> NEMGANClusterer:
-        own: dict[str, Any] = {"connect.edges": False}  # classes are given, and nothing is left to tell
+        own: dict[str, Any] = {"connect.second_look": False}  # classes are given, and nothing is left to tell
         if images or self.image_shape is not None:
             own["gan.augment"] = AUGMENT
         return NEMGANClusterer(

@@ -29,10 +29,9 @@ def settings_for(
     *,
     max_steps: int | None = None,
     generate: bool = True,
-    labelled: bool = False,
     overrides: Mapping[str, Any] | None = None,
 ) -> Config:
-    """Settings for ``n`` samples of ``shape``, some ``labelled``: the preset's, cut to the data, under ``overrides``.
+    """Settings for ``n`` samples of ``shape``: the preset's, cut to the data, under ``overrides``.
 
     Below ``ENOUGH`` samples (``PLENTY`` for the generator) stages shrink in proportion to n, but for the generator of
     images of 16 pixels and more: after a third of the steps these are not recognised. Micro-modes are at least
@@ -42,7 +41,7 @@ def settings_for(
     Raises:
         ConfigError: no such preset or setting, or a value that is not allowed.
     """
-    defaults = catalog.fitted(catalog.entry(MODEL).defaults(preset, shape, n_clusters), shape, n, labelled)
+    defaults = catalog.restarted(catalog.entry(MODEL).defaults(preset, shape, n_clusters), shape, n)
     given = _of_model(settings_of(overrides))
     steps = _steps(build(defaults))
     connected = build(defaults).connected

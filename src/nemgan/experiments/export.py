@@ -37,7 +37,7 @@ FORMATS = ("onnx", "torch-export")
 
 
 class ExportedInverter(nn.Module):
-    """h with the scaling before it and the merge after it."""
+    """h and its second look, with the scaling before them and the merge after h."""
 
     offset: Tensor
     scale: Tensor
@@ -46,6 +46,8 @@ class ExportedInverter(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.inverter, self.images, self.inverts = model.inverter, len(model.shape) == 3, model.generates
+        second = getattr(model, "second", None)
+        self.second = second if second is not None and second.learned else None
         self.register_buffer("offset", model.offset.clone())
         self.register_buffer("scale", model.scale.clone())
         self.register_buffer("merge", F.one_hot(model.groups, model.n_clusters).float())
@@ -54,6 +56,9 @@ class ExportedInverter(nn.Module):
         x = x.float() / 255 if self.images else (x - self.offset) / self.scale
         latent, logits = self.inverter(x)
         posterior = logits.softmax(1) @ self.merge
+        if self.second is not None:
+            own = posterior.clamp_min(1e-30).log()
+            posterior = (self.second.beside * own + self.second(x)).softmax(1)
         return (posterior, latent) if self.inverts else (posterior,)
 
 

@@ -67,7 +67,7 @@ def configure_and_read(words: Iterable[str]) -> tuple[Config, Splits | None]:
     preset = asked.preset if "preset" in overrides else entry.default_preset
     shape, n_clusters, splits = _kind(asked)
     own = None if splits is None else len(splits.train)
-    defaults = _usual(entry, preset, shape, n_clusters, own, bool(asked.labels))
+    defaults = _usual(entry, preset, shape, n_clusters, own)
     if overrides.get("conditions.C3") is False:
         defaults["prior"] = "uniform"
     config = build(overrides, defaults)
@@ -78,19 +78,16 @@ def configure_and_read(words: Iterable[str]) -> tuple[Config, Splits | None]:
     return config, splits
 
 
-def _usual(
-    entry: Entry, preset: str, shape: tuple[int, ...], n_clusters: int, own: int | None, labelled: bool
-) -> dict[str, Any]:
+def _usual(entry: Entry, preset: str, shape: tuple[int, ...], n_clusters: int, own: int | None) -> dict[str, Any]:
     """What a preset sets for such data; ``own`` is the number of training samples where they are the user's own."""
     defaults = {"preset": preset, **entry.defaults(preset, shape, n_clusters)}
-    return model_catalog.fitted(defaults, shape, own, labelled and entry.uses_labels)
+    return defaults if own is None else model_catalog.restarted(defaults, shape, own)
 
 
 def changed(config: Config, card: Card, n_train: int) -> dict[str, Any]:
     """The settings of the model, dotted, that differ from what its preset gives for the data of ``card``."""
     entry, own = model_catalog.entry(config.model), config.data not in data_catalog.names()
-    own_samples, labelled = n_train if own else None, bool(card.labels_used)
-    usual = flat(build({}, _usual(entry, config.preset, card.shape, card.n_clusters, own_samples, labelled)))
+    usual = flat(build({}, _usual(entry, config.preset, card.shape, card.n_clusters, n_train if own else None)))
     given = flat(config)
     return {key: given[key] for key in flat(ModelSettings()) if given[key] != usual[key]}
 

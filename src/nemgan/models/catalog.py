@@ -74,7 +74,7 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "network.inverter_style": "pooled",
             "network.inverter_width": 32,
             "contrast.steps": 1300,
-            "connect.edges": True,
+            "connect.second_look": True,
             "connect.metric": "cosine",
             "connect.steps": 0,
             "connect.refine_steps": 0,
@@ -82,6 +82,7 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
         }
     if n_clusters > 3:
         return {
+            "connect.second_look": True,
             "connect.metric": "cosine",
             "connect.micro_modes": 40,
             "connect.steps": 600,
@@ -95,22 +96,10 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "contrast.area": 0.6,
             "contrast.crop": 0.8,
         }
-    return {"connect.metric": "cosine", "connect.refine_steps": 900}
+    return {"connect.second_look": True, "connect.metric": "cosine", "connect.refine_steps": 900}
 
 
-def fitted(defaults: Defaults, shape: tuple[int, ...], own: int | None = None, labelled: bool = False) -> Defaults:
-    """``defaults`` of a preset, fitted to the data at hand: to few images of one's own, and to labels.
-
-    Args:
-        own: number of training samples, where they are not a public data set's.
-        labelled: whether some have labels, from which a second look at images learns more than h does.
-    """
-    if labelled and detailed(shape) and defaults.get("connect.steps", 1):
-        defaults = {"connect.edges": True} | defaults
-    return defaults if own is None else _restarted(defaults, shape, own)
-
-
-def _restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
+def restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
     """``defaults`` for ``n`` grey images of ``shape``: where they are few, h is connected three times, by pixels alone.
 
     Single runs depend on the seed there (ACC .95 to .996 on 1,240 pictures). The merge that costs least was better on

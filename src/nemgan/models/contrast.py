@@ -116,7 +116,7 @@ class Contrast(Connection):
         """Those of the votes, counted by what they decide: their doubt, a bound, draws masses to even ones."""
         return torch.bincount(self.model.scratch["votes"].argmax(1), minlength=self.model.n_clusters)
 
-    def pace(self, logits: Tensor) -> float:
+    def pace(self, found: Tensor) -> float:
         """Little: of what h is sure it stays sure."""
         return 0.5
 

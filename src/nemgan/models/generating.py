@@ -117,7 +117,7 @@ class Adversary:
     @torch.no_grad()
     def modes_of(self, x: Tensor) -> Tensor:
         self.model.inverter.eval()
-        return self.model.inverter.logits(x)
+        return self.model.logits(x)
 
     def points(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """A batch of latent points and their modes, clusters as even as the settings ask."""

@@ -31,6 +31,7 @@ from nemgan.models.contrast import Contrast
 from nemgan.models.generating import Adversary
 from nemgan.networks import Critic, Generator, Inverter, Projector, channels_last, trunk
 from nemgan.prior import Prior, multinoulli
+from nemgan.second_look import SecondLook
 from nemgan.seeding import isolated
 from nemgan.settings import ModelSettings
 from nemgan.tones import apply_curves
@@ -98,6 +99,7 @@ class NEMGAN(Model):
             self.viewer = trunk(shape, width, style="pooled", batch_norm=True)[0] if beside else None
             self.projector = Projector(8 * width) if beside or pooled else None
         self.inverter = self.new_inverter(seed)
+        self.second = SecondLook(shape, n_clusters) if settings.connect.second_look and self.connected else None
         channels_last(self)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         self.latent = AdditiveLatent(self.prior, settings.latent.dim, settings.latent.noise, disjoint=on.C1)
@@ -120,8 +122,7 @@ class NEMGAN(Model):
         net = self.settings.network
         style = "pooled" if net.inverter_style == "pooled" and len(self.shape) == 3 else net.style
         with isolated(seed, "inverter"):
-            edges = self.settings.connect.edges and self.connected
-            return Inverter(self.shape, net.inverter_width, self.n_modes, self.settings.latent.dim, style, edges)
+            return Inverter(self.shape, net.inverter_width, self.n_modes, self.settings.latent.dim, style)
 
     # what it has learned
 
@@ -136,10 +137,20 @@ class NEMGAN(Model):
         best = best.scatter_reduce(1, groups, logits.detach(), "amax")
         return self.merged((logits - best.gather(1, groups)).exp()).log() + best
 
+    def logits(self, x: Tensor) -> Tensor:
+        """Logits of modes (n, K) that samples ``x`` are decided by: h's, and of clusters what a second look says.
+
+        h is trained by its own, ``inverter.logits``.
+        """
+        own: Tensor = self.inverter.logits(x)
+        if self.second is None or not self.second.learned:
+            return own
+        said: Tensor = self.second(x) - (1 - self.second.beside) * self.merged_logits(own)
+        return own + said[:, self.groups]
+
     def mode_posterior(self, x: Tensor) -> Tensor:
         """Probability of each latent mode (n, K), of samples ``x``."""
-        found: Tensor = self.inverter.logits(x).softmax(1)
-        return found
+        return self.logits(x).softmax(1)
 
     def posterior(self, x: Tensor) -> Tensor:
         return self.merged(self.mode_posterior(x))
@@ -180,16 +191,16 @@ class NEMGAN(Model):
 
 
 def _check_views(settings: ModelSettings, shape: tuple[int, ...]) -> None:
-    """See that what learns from views or edges of images can: that there are images, and one way of learning h.
+    """See that there are images for views of them or a second look at them, and one way of learning h.
 
     Raises:
-        ConfigError: two settings that exclude each other, or views or edges of vectors.
+        ConfigError: two settings that exclude each other, or views of vectors.
     """
     views, pooled = settings.contrast.steps > 0, settings.pooled
     if views and len(shape) != 3:
         raise ConfigError("contrast.steps needs images, of which there are views: use contrast.steps=0 on vectors")
-    if settings.connect.edges and len(shape) != 3:
-        raise ConfigError("connect.edges needs images, which have edges: use connect.edges=false on vectors")
+    if settings.connect.second_look and len(shape) != 3:
+        raise ConfigError("connect.second_look is at images: use connect.second_look=false on vectors")
     if views and not pooled and shape[0] == 3 and not settings.connect.steps:
         raise ConfigError(
             "contrast.steps finds neighbours for connect.steps, which is 0: use contrast.steps=0, or set "

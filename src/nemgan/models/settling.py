@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from nemgan.data.pool import Pool
-from nemgan.edges import histograms
 from nemgan.losses.connectivity import disagreement
 from nemgan.models.base import at_rest
 from nemgan.parts import by_parts
+from nemgan.second_look import Lessons
 
 if TYPE_CHECKING:
     from nemgan.models.nemgan import NEMGAN
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 ENOUGH = 20_000
 """Samples, at most, that the second look learns from."""
 TOLD, DECIDED = 1.0, 0.1
-"""scikit-learn's C of its regression, of labels and of h's decisions, which are wrong at times."""
+"""scikit-learn's C of its regressions, of labels and of decisions, which are wrong at times."""
+LABEL_WEIGHT = 10.0
+"""Weight of a label among decisions, each of which has 1."""
 
 
 class Settling:
@@ -50,16 +52,16 @@ class Settling:
         critic of pairs is shown, and a mode that it never saw real samples of would be drawn at random (C3).
         """
         model = self.model
-        logits = self.over_pool(model.inverter.logits)
+        logits = self.over_pool(model.logits)
         sizes = self.sizes(logits)
         sizes = sizes[self.name_by_size(sizes)]
         target = self.target(sizes / sizes.sum())
         if target is not None:
-            self.meet(logits, target, self.pace(logits))
-        voted = model.known is None
-        if self.look_again(rng) and target is not None and not (voted and self.told):  # labels may know better
-            logits = self.over_pool(model.inverter.logits)
-            self.meet(logits, target, self.pace(logits))
+            self.meet(logits, target)
+        if model.known is None and self.told:  # labels may know better than what was voted
+            target = None
+        if self.look_again(target, rng) and target is not None:
+            self.meet(self.over_pool(model.logits), target)
         return self.measure()
 
     @property
@@ -67,25 +69,44 @@ class Settling:
         """Whether every cluster has labels."""
         return len(torch.unique(self.pool.labels)) == self.model.n_clusters
 
-    def look_again(self, rng: torch.Generator) -> bool:
-        """Let h's second look learn from labels of every cluster, else from what h decides; whether it has one."""
+    def look_again(self, target: Tensor | None, rng: torch.Generator) -> bool:
+        """Teach h's second look, if it is to have one; whether it has.
+
+        It learns twice: from labels of every cluster, or else from h's decisions, and then from what h and it decide
+        together. Where h is no more than fitted to votes (``pooled``) and has no labels it is not heard with its pupil:
+        its mistakes would count twice.
+
+        Args:
+            target: masses (M,) that decisions are to have, or None for those that they have.
+        """
         model, pool, told = self.model, self.pool, self.told
-        second = model.inverter.second
-        if second is None:
+        beside = told or not model.settings.pooled
+        if model.second is None:
             return False
-        n = len(pool.labelled) if told else len(pool)
-        pick = torch.randperm(n, generator=rng, device=rng.device)[:ENOUGH].to(pool.device)
-        if told:
-            at, clusters = pool.labelled[pick], pool.labels[pick]
-        else:
-            at, clusters = pick, self.over_pool(model.posterior).argmax(1)[pick]
-        if len(torch.unique(clusters)) < 2:
-            return False
-        found = by_parts(lambda part: histograms(model.encode(pool.x[at[part]])), n=len(at), size=1024)
+        order = torch.randperm(len(pool), generator=rng, device=rng.device).to(pool.device)
+        labelled = torch.isin(order, pool.labelled)
+        at = torch.cat([order[labelled], order[~labelled]])[:ENOUGH]  # labelled ones first: landmarks
         seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
-        strength = TOLD if told else DECIDED
-        second.learn(found.cpu().numpy(), clusters.cpu().numpy(), model.groups, strength, seed)
-        return True
+        shown = Pool(pool.x[at], torch.arange(0), torch.arange(0))
+        own = model.merged_logits(self.over_pool(model.inverter.logits, shown)).log_softmax(1)
+        clusters = torch.full((len(pool),), -1, device=pool.device)
+        clusters[pool.labelled] = pool.labels
+        labels = clusters[at]
+        lessons = Lessons(model.second, lambda part: model.encode(shown.x[part]), len(at), seed)
+        weights = torch.where(labels >= 0, LABEL_WEIGHT, 1.0).double().cpu().numpy()
+
+        found = own
+        for strength in (TOLD if told else DECIDED, DECIDED):
+            if strength == TOLD:
+                decided = labels
+            else:
+                met = found if target is None else found + self.moves(found, target)
+                decided = torch.where(labels >= 0, labels, met.argmax(1))
+            if len(torch.unique(decided[decided >= 0])) < 2:
+                break
+            said = lessons.learn(decided.cpu().numpy(), strength, weights, beside)
+            found = own * beside + torch.from_numpy(said).to(own)
+        return model.second.learned
 
     def measure(self) -> Mapping[str, object]:
         """Take confidence and prior from what h makes of the samples now."""
@@ -116,20 +137,28 @@ class Settling:
             return None
         return torch.from_numpy(known).float().to(shares.device)
 
-    def pace(self, logits: Tensor) -> float:
-        """How fast biases move, in nats for each nat that a mass is off: half of what h is sure by, on average."""
-        best = self.model.merged_logits(logits).topk(min(2, self.model.n_clusters), 1).values
+    def pace(self, found: Tensor) -> float:
+        """How fast biases move, in nats for each nat that a mass is off: half of what decisions by the logits ``found``
+        of clusters (N, M) are sure by, on average."""
+        best = found.topk(min(2, self.model.n_clusters), 1).values
         return 0.5 * float((best[:, 0] - best[:, -1]).mean())
 
-    def meet(self, logits: Tensor, target: Tensor, pace: float) -> None:
-        """Move h's biases until its decisions on the samples of ``logits`` (N, K) have the masses ``target`` (M,)."""
-        model = self.model
-        found = model.merged_logits(logits)
-        moves = torch.zeros_like(found[0])
+    def moves(self, found: Tensor, target: Tensor) -> Tensor:
+        """What to add to logits ``found`` of clusters (N, M), so that decisions by them have the masses ``target``."""
+        moves, pace = torch.zeros_like(found[0]), self.pace(found)
         for step in range(100):
             shares = torch.bincount((found + moves).argmax(1), minlength=len(moves)) / len(found)
             moves -= pace * 0.95**step * (shares.clamp_min(1e-3) / target.clamp_min(1e-3)).log()
-        model.inverter.mode.bias.add_(moves[model.groups])
+        return moves
+
+    def meet(self, logits: Tensor, target: Tensor) -> None:
+        """Move biases until decisions on the samples of ``logits`` (N, K) have the masses ``target`` (M,)."""
+        model = self.model
+        moves = self.moves(model.merged_logits(logits), target)
+        if model.second is not None and model.second.learned:
+            model.second.move(moves)
+        else:
+            model.inverter.mode.bias.add_(moves[model.groups])
 
     def name_by_size(self, sizes: Tensor) -> Tensor:
         """Number the clusters from the largest, or so that the larger has the larger of the known masses; what each was
@@ -161,14 +190,14 @@ class Settling:
         model = self.model
 
         def ask(x: Tensor) -> Tensor:
-            p = model.inverter.logits(x).softmax(1)
+            p = model.mode_posterior(x)
             return torch.cat([model.merged(p), p.argmax(1, keepdim=True).to(p.dtype)], 1)
 
         found = self.over_pool(ask, pool)
         merged, modes = found[:, :-1], found[:, -1].long()
         with at_rest(model):
             for at, label in zip(torch.split(pool.labelled, 1024), torch.split(pool.labels, 1024), strict=True):
-                logits = model.inverter.logits(model.encode(pool.x[at]))
+                logits = model.logits(model.encode(pool.x[at]))
                 modes[at] = logits.masked_fill(model.groups != label[:, None], -torch.inf).argmax(1)
         return merged, modes
 
