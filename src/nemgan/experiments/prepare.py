@@ -243,9 +243,7 @@ def _too_few(config: Config, train: Dataset, n: int) -> ConfigError:
     """
     own = len(train) if config.data not in data_catalog.names() else None
     entry = model_catalog.entry(config.model)
-    usual, least = (
-        build({}, _usual(entry, config.preset, train.shape, m, own, bool(config.labels))).connect for m in (n, 2)
-    )
+    usual, least = (build({}, _usual(entry, config.preset, train.shape, m, own)).connect for m in (n, 2))
     asked = config.connect
     if (asked.micro_modes, asked.neighbours) != (usual.micro_modes, usual.neighbours):
         return ConfigError(
