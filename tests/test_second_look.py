@@ -1,15 +1,17 @@
-"""A second look at images: what its histograms count, and whom it learns from."""
+"""A second look at images: what its histograms and patches count, and what it learns."""
 
 import numpy as np
 import pytest
 import torch
 
-from nemgan.edges import BINS, SecondLook, cells, histograms, size
 from nemgan.errors import ConfigError
 from nemgan.models import catalog
-from nemgan.models.catalog import fitted
-from nemgan.networks import Inverter
+from nemgan.second_look import BINS, FILTERS, LANDMARKS, Edges, Lessons, Patches, SecondLook, cells, histograms
 from nemgan.settings import ModelSettings
+
+
+def rng(seed=0):
+    return torch.Generator().manual_seed(seed)
 
 
 def step(side=28, at=14, channels=1):
@@ -22,7 +24,11 @@ def step(side=28, at=14, channels=1):
 @pytest.mark.parametrize("side", [8, 16, 20, 28, 32, 44, 64, 256])
 def test_cells_fill_images_of_every_side(side):
     assert all(side % cell == 0 for cell in cells(side)) and cells(side)[0] > cells(side)[1]
-    assert histograms(torch.rand(2, 1, side, side)).shape == (2, size(side))
+    for view in (Edges((1, side, side)), Patches((1, side, side))):
+        x = torch.rand(2, 1, side, side)
+        view.learn(x, rng())
+        found = view(x)
+        assert found.shape == (2, view.size) and torch.allclose(found.norm(dim=1), torch.ones(2))
 
 
 def test_an_edge_counts_where_it_is_and_in_its_direction():
@@ -51,6 +57,47 @@ def test_a_blank_image_has_no_edges():
     assert histograms(torch.full((1, 3, 32, 32), 0.5)).abs().sum() == 0
 
 
+def grain(n, seed, fine):
+    """Images of fine or coarse grain, of any brightness and contrast."""
+    gen = np.random.default_rng(seed)
+    size = 32 if fine else 8
+    x = torch.from_numpy(gen.random((n, 1, size, size))).float()
+    return (0.4 + 0.2 * x.repeat_interleave(32 // size, 2).repeat_interleave(32 // size, 3)).clamp(0, 1)
+
+
+def test_patches_are_of_the_images_and_whitened():
+    patches = Patches((3, 32, 32))
+    patches.learn(torch.rand(50, 3, 32, 32), rng())
+    assert patches.filters.shape == (FILTERS, 3, 4, 4) and not torch.equal(patches.filters[0], patches.filters[1])
+    assert torch.allclose(patches.filters.sum((1, 2, 3)), torch.zeros(FILTERS), atol=1e-4)
+
+
+def test_patches_tell_grain_apart_whatever_its_brightness_and_contrast():
+    fine, coarse = grain(40, 0, True), grain(40, 1, False)
+    patches = Patches((1, 32, 32))
+    patches.learn(torch.cat([fine, coarse]), rng())
+    a, b = patches(fine), patches(coarse)
+    assert (a @ a.T).mean() > (a @ b.T).mean() + 0.05 and (b @ b.T).mean() > (a @ b.T).mean() + 0.05
+    assert (patches(fine) * patches(0.6 * fine + 0.1)).sum(1).min() > 0.95
+
+
+def test_large_images_are_made_smaller_before_patches_are_taken():
+    assert [Patches((1, side, side)).shrink for side in (28, 32, 44, 56, 64, 256)] == [1, 1, 1, 2, 2, 8]
+
+
+def test_few_blank_images_have_patches_too():
+    patches = Patches((1, 28, 28))
+    patches.learn(torch.zeros(1, 1, 28, 28), rng())
+    assert torch.isfinite(patches(torch.rand(2, 1, 28, 28))).all()
+
+
+def test_a_look_needs_no_gradients():
+    look = SecondLook((1, 28, 28), 2)
+    learned(look, *two_kinds(20, 0))
+    blank = torch.zeros(1, 1, 28, 28, requires_grad=True)
+    assert not look(blank).requires_grad
+
+
 def two_kinds(n, seed):
     """Images of upright (0) and level (1) edges, and their kinds."""
     rng = np.random.default_rng(seed)
@@ -62,66 +109,69 @@ def two_kinds(n, seed):
     return (torch.cat(images) + 0.05 * torch.from_numpy(rng.random((n, 1, 28, 28))).float()).clamp(0, 1), y
 
 
-def test_it_learns_kinds_from_few_samples_and_gives_every_mode_its_clusters_logit():
-    x, y = two_kinds(12, 0)
-    groups = torch.tensor([1, 0, 1])
-    look = SecondLook(28, 3)
+def learned(look, x, y, weights=None, beside=True):
+    """What ``look`` says of ``x``, whose kinds ``y`` it has been told, by its lesson; and the lesson."""
+    lesson = Lessons(look, lambda part: x[part], len(x), 0)
+    return lesson.learn(y, 1.0, np.ones(len(x)) if weights is None else weights, beside), lesson
+
+
+def test_it_learns_kinds_from_few_samples():
+    look = SecondLook((1, 28, 28), 2)
     assert not look.learned
-    look.learn(histograms(x).numpy(), y, groups, 1.0, 0)
+    learned(look, *two_kinds(12, 0))
     new, kinds = two_kinds(100, 1)
-    found = look(new)
-    assert look.learned and torch.equal(found[:, 0], found[:, 2])
-    assert (groups[found.argmax(1)].numpy() == kinds).mean() > 0.9
+    assert look.learned and (look(new).argmax(1).numpy() == kinds).mean() > 0.9
 
 
-def test_how_many_of_a_kind_are_labelled_is_not_what_it_learns():
+def test_what_it_says_in_lessons_it_says_afterwards():
+    x, y = two_kinds(50, 0)
+    look = SecondLook((1, 28, 28), 3)
+    said, lesson = learned(look, x, y)
+    np.testing.assert_allclose(look(x).numpy(), said, atol=1e-3)
+    assert (said[:, 2] == 0).all()  # of a cluster without samples it says nothing
+    said = lesson.learn(np.where(np.arange(50) < 40, y, 2), 1.0, np.ones(50), beside=False)
+    np.testing.assert_allclose(look(x).numpy(), said, atol=1e-3)
+    assert float(look.beside) == 0
+
+
+def test_samples_of_no_kind_are_not_learned_from():
+    x, y = two_kinds(60, 0)
+    hidden = np.where(np.arange(60) < 20, y, -1)
+    one, other = SecondLook((1, 28, 28), 2), SecondLook((1, 28, 28), 2)
+    learned(one, x, hidden)
+    learned(other, x, hidden, weights=np.where(hidden < 0, 50.0, 1.0))
+    assert torch.equal(one(x), other(x)) and (one(x).argmax(1).numpy() == y).mean() > 0.9
+
+
+def test_beside_h_it_says_nothing_of_how_many_there_are_of_a_kind():
     x, y = two_kinds(200, 0)
     blank = torch.full((1, 1, 28, 28), 0.5)  # of neither kind
     many, few = np.flatnonzero(y == 0), np.flatnonzero(y == 1)[:10]
     at = np.concatenate([many, few])
-    look = SecondLook(28, 2)
-    look.learn(histograms(x[at]).numpy(), y[at], torch.arange(2), 1.0, 0)
-    plain = np.log(len(many) / len(few))
-    said = look(blank)[0]
-    assert abs(float(said[0] - said[1])) < 0.5 * plain
+    gap = {}
+    for beside in (True, False):
+        look = SecondLook((1, 28, 28), 2)
+        learned(look, x[at], y[at], beside=beside)
+        said = look(blank)[0]
+        gap[beside] = float(said[0] - said[1])
+    assert gap[False] - gap[True] == pytest.approx(2 * np.log(len(many) / len(few)), abs=0.01)  # two views
+    assert abs(gap[True]) < gap[False]
 
 
-def test_before_it_has_learned_h_is_as_it_would_be_without():
-    torch.manual_seed(0)
-    h = Inverter((1, 28, 28), 4, 3, 5, edges=True).eval()
-    x = torch.rand(4, 1, 28, 28)
-    alone = h.mode(h.features(x))
-    assert torch.equal(h.logits(x), alone)
-    samples, y = two_kinds(20, 0)
-    h.second.learn(histograms(samples).numpy(), y, torch.tensor([0, 1, 1]), 1.0, 0)
-    assert torch.allclose(h.logits(x), alone + h.second(x)) and torch.equal(h(x)[1], h.logits(x))
+def test_more_samples_than_landmarks():
+    x, y = two_kinds(LANDMARKS + 20, 0)
+    look = SecondLook((1, 28, 28), 2)
+    said, _ = learned(look, x, y)
+    assert look.by_edges.landmarks.any(1).all() and (said.argmax(1) == y).mean() > 0.95
 
 
-def test_what_it_has_learned_is_loaded_with_the_weights():
-    x, y = two_kinds(20, 0)
-    first, other = Inverter((1, 28, 28), 4, 3, 5, edges=True).eval(), Inverter((1, 28, 28), 4, 3, 5, edges=True).eval()
-    first.second.learn(histograms(x).numpy(), y, torch.tensor([0, 1, 1]), 1.0, 0)
-    other.load_state_dict(first.state_dict())
-    assert other.second.learned and torch.equal(first.logits(x), other.logits(x))
+def test_vectors_are_not_looked_at():
+    with pytest.raises(ConfigError, match=r"connect\.second_look is at images"):
+        catalog.create("nemgan", ModelSettings(connect={"second_look": True}), (5,), 2, None, 0)
 
 
-def test_no_gradient_passes_through_it():
-    h = Inverter((1, 28, 28), 4, 2, 5, edges=True).eval()
-    x, y = two_kinds(20, 0)
-    h.second.learn(histograms(x).numpy(), y, torch.arange(2), 1.0, 0)
-    blank = torch.zeros(1, 1, 28, 28, requires_grad=True)
-    h.logits(blank).sum().backward()
-    assert torch.isfinite(blank.grad).all()
-
-
-def test_vectors_have_no_edges():
-    with pytest.raises(ConfigError, match=r"connect\.edges needs images"):
-        catalog.create("nemgan", ModelSettings(connect={"edges": True}), (5,), 2, None, 0)
-
-
-def test_images_with_labels_are_looked_at_twice():
-    grey = catalog.entry("nemgan").defaults("connected", (1, 28, 28), 2)
-    assert "connect.edges" not in grey and fitted(grey, (1, 28, 28), labelled=True)["connect.edges"]
-    assert catalog.entry("nemgan").defaults("connected", (3, 32, 32), 2)["connect.edges"]
+def test_images_of_16_pixels_and_more_are_looked_at_twice():
+    for shape, n in (((1, 28, 28), 2), ((1, 16, 16), 5), ((3, 32, 32), 2)):
+        assert catalog.entry("nemgan").defaults("connected", shape, n)["connect.second_look"]
     for shape, preset in (((1, 28, 28), "paper"), ((1, 8, 8), "connected"), ((5,), "connected")):
-        assert "connect.edges" not in fitted(catalog.entry("nemgan").defaults(preset, shape, 2), shape, labelled=True)
+        assert "connect.second_look" not in catalog.entry("nemgan").defaults(preset, shape, 2)

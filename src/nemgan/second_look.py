@@ -124,7 +124,8 @@ class Patches(nn.Module):
         mean, square = (F.avg_pool2d(part.mean(1, keepdim=True), PATCH, step) for part in (x, x.square()))
         variance = (square - mean.square()).clamp_min(0) * (n / (n - 1))
         alike = F.conv2d(x, self.filters, stride=step) / (variance + FLOOR).sqrt() + self.offset.view(1, -1, 1, 1)
-        alike = (alike - alike.std(1, keepdim=True)).clamp_min(0)
+        spread = (alike - alike.mean(1, keepdim=True)).square().sum(1, keepdim=True) / (FILTERS - 1)
+        alike = (alike - spread.sqrt()).clamp_min(0)
         return F.normalize(F.avg_pool2d(alike, alike.shape[-1] // 2).sqrt().flatten(1), dim=1)
 
 

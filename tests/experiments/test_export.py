@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from nemgan.edges import histograms
 from nemgan.errors import NemganError
 from nemgan.evaluation.evaluate import predict
 from nemgan.experiments.config import build
@@ -19,6 +18,7 @@ from nemgan.experiments.export import export_model, export_run
 from nemgan.experiments.run import configure, load_run, run
 from nemgan.models import catalog
 from nemgan.models.base import Model
+from nemgan.second_look import Lessons
 
 
 @pytest.fixture(scope="session")
@@ -81,11 +81,12 @@ def test_onnx_round_trip(exported: Path, tmp_path: Path, capfd: pytest.CaptureFi
 def test_a_second_look_is_exported_too(tmp_path: Path, form: str) -> None:
     reference = pytest.importorskip("onnx.reference") if form == "onnx" else None
     shape = (1, 28, 28)
-    settings = build({"connect.edges": True}, catalog.entry("nemgan").defaults("connected", shape))
+    settings = build({"connect.second_look": True}, catalog.entry("nemgan").defaults("connected", shape))
     model: Any = catalog.create("nemgan", settings, shape, 2, None, 0)
     x = samples(model, 40)
     before = predict(model, x[:5].numpy())
-    model.inverter.second.learn(histograms(x / 255).numpy(), np.arange(40) % 2, model.groups, 1.0, 0)
+    lessons = Lessons(model.second, lambda part: x[part] / 255, 40, 0)
+    lessons.learn(np.arange(40) % 2, 1.0, np.ones(40), beside=True)
     wanted = predict(model, x[:5].numpy())
     assert np.abs(wanted - before).max() > 0.01
     path = export_model(model, tmp_path, form)[0]

@@ -162,26 +162,46 @@ def test_a_pooled_inverter_is_told_the_views_apart():
 
 def swapped(model, data, shown):
     """Share of the samples for which the second look says the opposite of h, once it has learned with labels shown."""
+    model = copy.deepcopy(model)
     connection = Contrast(model, Pool.of(Dataset(data.x, shown, data.class_names, "few")))
-    model.inverter.second.learned = False
+    model.second.learned = False
     model.eval()
     first = predict(model, data.x).argmax(1)
+    assert connection.look_again(None, torch_generator(0, "t"))
     with torch.no_grad():
-        assert connection.look_again(torch_generator(0, "t"))
-        said = model.merged(model.inverter.second(torch.from_numpy(data.x).float() / 255)).argmax(1).numpy()
-    return (said != first).mean()
+        said = model.second(torch.from_numpy(data.x).float() / 255).argmax(1).numpy()
+    return (said != first).mean(), float(model.second.beside)
 
 
 def test_a_second_look_learns_from_labels_of_every_cluster_else_from_h(trained):
     data, model = trained
-    assert model.inverter.second.learned
-    model = copy.deepcopy(model)
+    assert model.second.learned and model.second.beside == 0  # no labels: h has taught it what it knows
     none = np.full(len(data), -1)
     other, one = none.copy(), none.copy()
-    other[::10] = 1 - data.y[::10]  # those who label call the kinds the other way round
+    other[::2] = 1 - data.y[::2]  # those who label call the kinds the other way round
     one[-20:] = 0  # of one cluster alone
-    assert swapped(model, data, other) > 0.8
-    assert swapped(model, data, none) < 0.2 and swapped(model, data, one) < 0.2
+    share, beside = swapped(model, data, other)
+    assert share > 0.6 and beside == 1
+    for shown in (none, one):
+        share, beside = swapped(model, data, shown)
+        assert share < 0.2 and beside == 0
+
+
+def test_known_masses_hold_after_the_second_look(trained):
+    data, model = trained
+    shares = np.bincount(predict(model, data.x).argmax(1), minlength=2) / len(data)
+    assert np.allclose(shares, model.known, atol=0.02)
+
+
+def test_h_alone_is_what_is_trained(trained):
+    _, model = trained
+    x = torch.rand(4, *model.shape)
+    own, decided = model.inverter.logits(x), model.logits(x)
+    assert torch.equal(model.inverter(x)[1], own) and not torch.allclose(own, decided)
+    within = [part.log_softmax(1) for part in (own[:, model.groups == 0], decided[:, model.groups == 0])]
+    assert torch.allclose(*within, atol=1e-4)  # modes of one cluster are h's to tell apart
+    said = model.merged_logits(decided)
+    assert torch.allclose(said.softmax(1), model.second(x).softmax(1), atol=1e-4)
 
 
 def test_a_resumed_training_has_the_second_look_that_was_learned_before(tmp_path):
@@ -189,7 +209,7 @@ def test_a_resumed_training_has_the_second_look_that_was_learned_before(tmp_path
     pool = Pool.of(data.unlabelled())
     whole, resumed = made(**short), made(**short)
     train(whole, pool, seed=0, folder=tmp_path)
-    assert not resumed.inverter.second.learned
+    assert not resumed.second.learned
     train(resumed, pool, seed=0, folder=tmp_path, resume=True)
-    assert resumed.inverter.second.learned
+    assert resumed.second.learned
     assert np.array_equal(predict(whole, data.x), predict(resumed, data.x))
