@@ -21,7 +21,7 @@ def step(side=28, at=14, channels=1):
     return x
 
 
-@pytest.mark.parametrize("side", [8, 16, 20, 28, 32, 44, 64, 256])
+@pytest.mark.parametrize("side", [8, 16, 20, 28, 32, 44, 64, 100, 256])
 def test_cells_fill_images_of_every_side(side):
     assert all(side % cell == 0 for cell in cells(side)) and cells(side)[0] > cells(side)[1]
     for view in (Edges((1, side, side)), Patches((1, side, side))):
@@ -82,7 +82,8 @@ def test_patches_tell_grain_apart_whatever_its_brightness_and_contrast():
 
 
 def test_large_images_are_made_smaller_before_patches_are_taken():
-    assert [Patches((1, side, side)).shrink for side in (28, 32, 44, 56, 64, 256)] == [1, 1, 1, 2, 2, 8]
+    made = {side: Patches((1, side, side)).side for side in (16, 28, 32, 44, 56, 64, 100, 256)}
+    assert made == {16: 16, 28: 28, 32: 32, 44: 44, 56: 28, 64: 32, 100: 32, 256: 28}
 
 
 def test_few_blank_images_have_patches_too():

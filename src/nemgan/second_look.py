@@ -28,7 +28,7 @@ BINS = 8
 PATCH, FILTERS = 4, 128
 """Side of the patches in pixels, two of which lie between one patch and the next, and how many are filters."""
 SIDE = 28
-"""Pixels to which the sides of larger images are brought, at least, before patches are taken."""
+"""Sides of twice as many pixels and more are made smaller before patches are taken, to this many at least."""
 FLOOR, RIDGE = 0.01, 0.1
 """Variance of noise: what is added to that of a patch's pixels in [0, 1], and to that of whitened patches."""
 LANDMARKS = 1000
@@ -91,8 +91,8 @@ class Patches(nn.Module):
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
-        quarter = shape[1] // 4
-        self.shrink = max(d for d in range(1, quarter + 1) if d == 1 or (quarter % d == 0 and shape[1] // d >= SIDE))
+        self.shrink = max(1, shape[1] // SIDE)
+        self.side = shape[1] // self.shrink // 4 * 4  # in quarters of whole patches; what is over is cut off
         self.size = 4 * FILTERS
         self.register_buffer("filters", torch.zeros(FILTERS, shape[0], PATCH, PATCH))
         self.register_buffer("offset", torch.zeros(FILTERS))
@@ -116,7 +116,9 @@ class Patches(nn.Module):
         self.filters.copy_(directions.view_as(self.filters))
 
     def _laid_out(self, x: Tensor) -> Tensor:
-        return F.pad(F.avg_pool2d(x, self.shrink) if self.shrink > 1 else x, (1, 1, 1, 1), mode="replicate")
+        if self.shrink > 1:
+            x = F.avg_pool2d(x, self.shrink)[:, :, : self.side, : self.side]
+        return F.pad(x, (1, 1, 1, 1), mode="replicate")
 
     def forward(self, x: Tensor) -> Tensor:
         x = self._laid_out(x)
@@ -130,7 +132,7 @@ class Patches(nn.Module):
 
 
 class Regression(nn.Module):
-    """Logits of ``clusters`` (n, M) by what one view makes of samples, ``size`` numbers each.
+    """Logits of ``clusters`` by what one view makes of samples (n, size), ``(n, M)``.
 
     Attributes:
         landmarks: samples that others are compared with ``(LANDMARKS, size)``.
