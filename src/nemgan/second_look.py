@@ -28,7 +28,7 @@ BINS = 8
 PATCH, FILTERS = 4, 128
 """Side of the patches in pixels, two of which lie between one patch and the next, and how many are filters."""
 SIDE = 28
-"""Sides of twice as many pixels and more are made smaller before patches are taken, to this many at least."""
+"""Sides of twice as many pixels and more are made smaller, to this many at least."""
 FLOOR, RIDGE = 0.01, 0.1
 """Variance of noise: what is added to that of a patch's pixels in [0, 1], and to that of whitened patches."""
 LANDMARKS = 1000
@@ -37,6 +37,23 @@ GAMMA = 2.0
 """Of the kernel exp(−γ‖a − b‖²); what is compared is of unit length."""
 SCALE = 10.0
 """What the kernel's components are multiplied with: weight decay is for numbers of unit size, about."""
+ALIKE = 1e-6
+"""Components of the kernel that are smaller, beside the largest, are left out: of identical samples they are noise."""
+ABSENT = -12.0
+"""Logit of a cluster without samples, where nobody else says what is of it."""
+
+
+def reduced(x: Tensor) -> Tensor:
+    """Images ``x`` (n, C, S, S) made smaller in both directions alike, to sides of 28 to 55 pixels and a multiple of 4.
+
+    >>> [reduced(torch.zeros(1, 1, s, s)).shape[-1] for s in (16, 28, 52, 56, 100, 256)]
+    [16, 28, 52, 28, 32, 28]
+    """
+    shrink = x.shape[-1] // SIDE
+    if shrink < 2:
+        return x
+    side = x.shape[-1] // shrink // 4 * 4  # in quarters; what is over is cut off
+    return F.avg_pool2d(x, shrink)[:, :, :side, :side]
 
 
 def cells(side: int) -> tuple[int, int]:
@@ -54,7 +71,7 @@ def histograms(x: Tensor) -> Tensor:
     Of each pixel the channel counts that changes most. Directions are whole ones (light to dark is not dark to light),
     shared between the two nearest bins; square roots of the counts, so that one strong edge is not all.
     """
-    edge = F.pad(x, (1, 1, 1, 1), mode="replicate")
+    edge = _bordered(x)
     right, down = edge[:, :, 1:-1, 2:] - edge[:, :, 1:-1, :-2], edge[:, :, 2:, 1:-1] - edge[:, :, :-2, 1:-1]
     size, most = (right.square() + down.square()).max(1, keepdim=True)
     angle = torch.atan2(down.gather(1, most), right.gather(1, most)) * (BINS / (2 * math.pi))
@@ -63,6 +80,10 @@ def histograms(x: Tensor) -> Tensor:
     counts = size.sqrt() * (1 - apart.abs()).clamp_min(0)
     parts = [F.avg_pool2d(counts, cell).sqrt().flatten(1) for cell in cells(x.shape[-1])]
     return torch.cat([F.normalize(part, dim=1) for part in parts], 1) / math.sqrt(len(parts))
+
+
+def _bordered(x: Tensor) -> Tensor:
+    return F.pad(x, (1, 1, 1, 1), mode="replicate")
 
 
 class Edges(nn.Module):
@@ -91,21 +112,19 @@ class Patches(nn.Module):
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         super().__init__()
-        self.shrink = max(1, shape[1] // SIDE)
-        self.side = shape[1] // self.shrink // 4 * 4  # in quarters of whole patches; what is over is cut off
         self.size = 4 * FILTERS
         self.register_buffer("filters", torch.zeros(FILTERS, shape[0], PATCH, PATCH))
         self.register_buffer("offset", torch.zeros(FILTERS))
 
     def learn(self, x: Tensor, rng: torch.Generator) -> None:
         """Take the filters from images ``x`` (n, C, H, W) in [0, 1]: patches that have more contrast than most."""
-        x = self._laid_out(x)
-        patches = F.unfold(x, PATCH, stride=PATCH // 2).transpose(1, 2).flatten(0, 1)
+        patches = F.unfold(_bordered(x), PATCH, stride=PATCH // 2).transpose(1, 2).flatten(0, 1)
         patches = patches[torch.randperm(len(patches), generator=rng, device=rng.device)[:40_000].to(x.device)]
         apart = patches - patches.mean(1, keepdim=True)
         variance = apart.var(1, keepdim=True)
         apart = apart / (variance + FLOOR).sqrt()
-        mean, (values, axes) = apart.mean(0), torch.linalg.eigh(torch.cov(apart.T))
+        mean, covariance = apart.mean(0), torch.cov(apart.T).cpu()  # so small that no device is needed
+        values, axes = (part.to(x.device) for part in torch.linalg.eigh(covariance))
         white = axes @ ((values.clamp_min(0) + RIDGE).rsqrt()[:, None] * axes.T)
         half = variance.flatten().argsort(descending=True, stable=True)[: max(1, len(patches) // 2)]
         chosen = torch.randperm(len(half), generator=rng, device=rng.device).to(x.device)
@@ -115,13 +134,8 @@ class Patches(nn.Module):
         directions = directions - directions.mean(1, keepdim=True)  # brightness need not be taken from each patch
         self.filters.copy_(directions.view_as(self.filters))
 
-    def _laid_out(self, x: Tensor) -> Tensor:
-        if self.shrink > 1:
-            x = F.avg_pool2d(x, self.shrink)[:, :, : self.side, : self.side]
-        return F.pad(x, (1, 1, 1, 1), mode="replicate")
-
     def forward(self, x: Tensor) -> Tensor:
-        x = self._laid_out(x)
+        x = _bordered(x)
         step, n = PATCH // 2, self.filters[0].numel()
         mean, square = (F.avg_pool2d(part.mean(1, keepdim=True), PATCH, step) for part in (x, x.square()))
         variance = (square - mean.square()).clamp_min(0) * (n / (n - 1))
@@ -162,7 +176,7 @@ class SecondLook(nn.Module):
 
     Attributes:
         learned: whether it has.
-        beside: 1 where h's own word on clusters counts beside its, 0 where it does not.
+        beside: 1 where h's own word on clusters counts beside its, 0 where it does not; NaN before its lessons.
     """
 
     beside: Tensor
@@ -170,9 +184,10 @@ class SecondLook(nn.Module):
     def __init__(self, shape: tuple[int, ...], clusters: int) -> None:
         super().__init__()
         self.learned = False
+        shape = (shape[0], *reduced(torch.empty(1, 1, *shape[1:], device="meta")).shape[2:])
         self.edges, self.patches = Edges(shape), Patches(shape)
         self.by_edges, self.by_patches = (Regression(view.size, clusters) for view in (self.edges, self.patches))
-        self.register_buffer("beside", torch.ones(()))
+        self.register_buffer("beside", torch.full((), math.nan))
 
     @property
     def ways(self) -> tuple[tuple[Edges | Patches, Regression], ...]:
@@ -182,6 +197,7 @@ class SecondLook(nn.Module):
     @torch.no_grad()
     def forward(self, x: Tensor) -> Tensor:
         """Logits ``(n, M)``; they pass no gradients on to ``x``, for the root of a count has none where it is 0."""
+        x = reduced(x)
         return torch.stack([heard_by(view(x)) for view, heard_by in self.ways]).sum(0)
 
     def move(self, moves: Tensor) -> None:
@@ -190,29 +206,32 @@ class SecondLook(nn.Module):
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *rest)
-        self.learned = bool(state_dict.get(f"{prefix}by_edges.weight", torch.zeros(1)).any())
+        self.learned = not bool(self.beside.isnan())
 
 
 class Lessons:
-    """What a second ``look`` learns of samples ``x`` (n, C, H, W) in [0, 1], ``part`` by part of 0 … ``n``.
+    """What a second ``look`` learns of ``n`` samples, the first of which are its landmarks.
 
     Args:
-        seed: draws patches, and the order of landmarks.
+        x: the samples of a slice (n, C, H, W) in [0, 1].
+        seed: draws patches.
     """
 
     def __init__(self, look: SecondLook, x: Callable[[slice], Tensor], n: int, seed: int) -> None:
-        from sklearn.kernel_approximation import Nystroem
+        from sklearn.metrics.pairwise import rbf_kernel
 
         self.look = look
         self.seen: list[tuple[Regression, NDArray[np.float64], NDArray[np.float64]]] = []
+        first = reduced(x(slice(0, min(n, 1000))))
         for view, regression in look.ways:
-            view.learn(x(slice(0, min(n, 1000))), torch.Generator().manual_seed(seed))
-            found = by_parts(lambda part, view=view: view(x(part)), n, 1024).cpu().numpy()  # type: ignore[misc]
-            # the first samples are landmarks
-            kernel = Nystroem(gamma=GAMMA, n_components=min(LANDMARKS, n), random_state=seed).fit(found[:LANDMARKS])
-            regression.landmarks.zero_()[: len(kernel.components_)] = torch.from_numpy(kernel.components_)
-            seen = SCALE * kernel.transform(found).astype(np.float64)
-            self.seen.append((regression, seen, SCALE * kernel.normalization_))
+            view.learn(first, torch.Generator().manual_seed(seed))
+            found = by_parts(lambda part, view=view: view(reduced(x(part))), n, 1024).cpu().numpy()  # type: ignore[misc]
+            marks = found[:LANDMARKS]
+            values, axes = np.linalg.eigh(rbf_kernel(marks.astype(np.float64), gamma=GAMMA))
+            kept = values > ALIKE * values[-1]
+            normal = SCALE * (axes[:, kept] / np.sqrt(values[kept])) @ axes[:, kept].T  # Nyström's approximation
+            regression.landmarks.zero_()[: len(marks)].copy_(torch.from_numpy(marks))
+            self.seen.append((regression, rbf_kernel(found, marks, gamma=GAMMA) @ normal, normal))
 
     def learn(
         self, clusters: NDArray[np.int64], strength: float, weights: NDArray[np.float64], beside: bool
@@ -242,7 +261,7 @@ class Lessons:
             if beside:
                 bias = bias - np.log(shares[model.classes_])
             m = len(regression.bias)
-            all_slopes, all_bias = np.zeros((m, seen.shape[1])), np.zeros(m)  # of a cluster without samples: nothing
+            all_slopes, all_bias = np.zeros((m, seen.shape[1])), np.full(m, 0.0 if beside else ABSENT)
             all_slopes[model.classes_], all_bias[model.classes_] = slopes, bias
             weight = normal.T @ all_slopes.T
             regression.weight.zero_()[: len(weight)] = torch.from_numpy(weight).to(regression.weight)

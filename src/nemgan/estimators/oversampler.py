@@ -101,7 +101,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         given: Any = np.asarray(X) if images else X
         found = None
         if y is None:
-            found = self._clusterer(images, n_clusters=self.n_clusters, priors=self.priors).fit(given)
+            found = self._clusterer(images, {}, n_clusters=self.n_clusters, priors=self.priors).fit(given)
             y = found.labels_
         elif images and not hasattr(y, "dtype"):
             y = np.asarray(y)
@@ -141,9 +141,9 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         clusterer = self._found
         if clusterer is None:
             shares = np.bincount(codes) / len(codes)
-            clusterer = self._clusterer(self._shape is not None, n_clusters=len(classes), priors=shares).fit(
-                samples, codes
-            )
+            own = {"connect.second_look": False}  # classes are given, and nothing is left to tell
+            clusterer = self._clusterer(self._shape is not None, own, n_clusters=len(classes), priors=shares)
+            clusterer.fit(samples, codes)
             cluster_of = {label: k for k, label in enumerate(classes.tolist())}
         else:
             cluster_of = {label: label for label in classes.tolist()}
@@ -157,10 +157,9 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
             labels.append(np.full(n, label, y.dtype))
         return np.concatenate(parts), np.concatenate(labels)
 
-    def _clusterer(self, images: bool, **more: Any) -> NEMGANClusterer:
-        own: dict[str, Any] = {"connect.second_look": False}  # classes are given, and nothing is left to tell
+    def _clusterer(self, images: bool, own: dict[str, Any], **more: Any) -> NEMGANClusterer:
         if images or self.image_shape is not None:
-            own["gan.augment"] = AUGMENT
+            own = {"gan.augment": AUGMENT, **own}
         return NEMGANClusterer(
             preset=self.preset,
             max_steps=self.max_steps,

@@ -20,10 +20,9 @@ from nemgan.consensus import parted
 from nemgan.data.neighbours import project
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage
 from nemgan.models.connected import NOTHING, Connection, cool_down
+from nemgan.models.settling import LABEL_WEIGHT
 from nemgan.prevalence import Labels, regression
 
-LABEL_WEIGHT = 10.0
-"""Weight of a sample whose label is disclosed, the others' being 1."""
 REGRESSION, DOUBT = 0.01, 0.05
 """Inverse strength of the weight decay of the regression on labels, and how much the surest votes leave to
 the other clusters together."""

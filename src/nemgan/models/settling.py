@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 ENOUGH = 20_000
 """Samples, at most, that the second look learns from."""
-TOLD, DECIDED = 1.0, 0.1
+TOLD, DECIDED = 10.0, 0.1
 """scikit-learn's C of its regressions, of labels and of decisions, which are wrong at times."""
 LABEL_WEIGHT = 10.0
-"""Weight of a label among decisions, each of which has 1."""
+"""Weight of a sample whose label is disclosed, the others' being 1."""
 
 
 class Settling:
@@ -73,38 +73,42 @@ class Settling:
         """Teach h's second look, if it is to have one; whether it has.
 
         It learns twice: from labels of every cluster, or else from h's decisions, and then from what h and it decide
-        together. Where h is no more than fitted to votes (``pooled``) and has no labels it is not heard with its pupil:
-        its mistakes would count twice.
+        together. Where h is no more than fitted to votes (``pooled``) and some cluster has no labels, it is not heard
+        with its pupil: its mistakes would count twice.
 
         Args:
             target: masses (M,) that decisions are to have, or None for those that they have.
         """
         model, pool, told = self.model, self.pool, self.told
         beside = told or not model.settings.pooled
-        if model.second is None:
+        if model.second is None or model.n_clusters < 2:
             return False
-        order = torch.randperm(len(pool), generator=rng, device=rng.device).to(pool.device)
-        labelled = torch.isin(order, pool.labelled)
-        at = torch.cat([order[labelled], order[~labelled]])[:ENOUGH]  # labelled ones first: landmarks
+        labels = torch.full((len(pool),), -1, device=pool.device)
+        labels[pool.labelled] = pool.labels
+        at = torch.randperm(len(pool), generator=rng, device=rng.device).to(pool.device)
         seed = int(torch.randint(2**31, (1,), generator=rng, device=rng.device))
-        shown = Pool(pool.x[at], torch.arange(0), torch.arange(0))
-        own = model.merged_logits(self.over_pool(model.inverter.logits, shown)).log_softmax(1)
-        clusters = torch.full((len(pool),), -1, device=pool.device)
-        clusters[pool.labelled] = pool.labels
-        labels = clusters[at]
-        lessons = Lessons(model.second, lambda part: model.encode(shown.x[part]), len(at), seed)
-        weights = torch.where(labels >= 0, LABEL_WEIGHT, 1.0).double().cpu().numpy()
+        if told:  # labelled ones first: landmarks
+            at = at[(labels[at] < 0).long().argsort(stable=True)]
+        at = at[:ENOUGH]
+        labels = labels[at]
 
-        found = own
-        for strength in (TOLD if told else DECIDED, DECIDED):
-            if strength == TOLD:
-                decided = labels
-            else:
-                met = found if target is None else found + self.moves(found, target)
-                decided = torch.where(labels >= 0, labels, met.argmax(1))
+        def samples(part: slice) -> Tensor:
+            return model.encode(pool.x[at[part]])
+
+        with at_rest(model):
+            own = by_parts(lambda part: model.inverter.logits(samples(part)), len(at), 1024)
+        found = own = model.merged_logits(own).log_softmax(1)
+        if not told and len(torch.unique(found.argmax(1))) < 2:
+            return False
+        lessons = Lessons(model.second, samples, len(at), seed)
+        weights = torch.where(labels >= 0, LABEL_WEIGHT, 1.0)
+        for by_labels in (told, False):
+            met = found if target is None or by_labels else found + self.moves(found, target)
+            decided = labels if by_labels else torch.where(labels >= 0, labels, met.argmax(1))
             if len(torch.unique(decided[decided >= 0])) < 2:
                 break
-            said = lessons.learn(decided.cpu().numpy(), strength, weights, beside)
+            strength, heard = (TOLD, torch.ones_like(weights)) if by_labels else (DECIDED, weights)
+            said = lessons.learn(decided.cpu().numpy(), strength, heard.cpu().double().numpy(), beside)
             found = own * beside + torch.from_numpy(said).to(own)
         return model.second.learned
 
