@@ -39,8 +39,6 @@ SCALE = 10.0
 """What the kernel's components are multiplied with: weight decay is for numbers of unit size, about."""
 ALIKE = 1e-6
 """Components of the kernel that are smaller, beside the largest, are left out: of identical samples they are noise."""
-ABSENT = -12.0
-"""Logit of a cluster without samples, where nobody else says what is of it."""
 
 
 def reduced(x: Tensor) -> Tensor:
@@ -175,11 +173,10 @@ class SecondLook(nn.Module):
     It knows nothing until it has had its ``Lessons``.
 
     Attributes:
-        learned: whether it has.
-        beside: 1 where h's own word on clusters counts beside its, 0 where it does not; NaN before its lessons.
+        learned: whether it has; ``taught``, 0 or 1, says so in a file.
     """
 
-    beside: Tensor
+    taught: Tensor
 
     def __init__(self, shape: tuple[int, ...], clusters: int) -> None:
         super().__init__()
@@ -187,7 +184,7 @@ class SecondLook(nn.Module):
         shape = (shape[0], *reduced(torch.empty(1, 1, *shape[1:], device="meta")).shape[2:])
         self.edges, self.patches = Edges(shape), Patches(shape)
         self.by_edges, self.by_patches = (Regression(view.size, clusters) for view in (self.edges, self.patches))
-        self.register_buffer("beside", torch.full((), math.nan))
+        self.register_buffer("taught", torch.zeros(()))
 
     @property
     def ways(self) -> tuple[tuple[Edges | Patches, Regression], ...]:
@@ -206,7 +203,7 @@ class SecondLook(nn.Module):
 
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *rest)
-        self.learned = not bool(self.beside.isnan())
+        self.learned = bool(self.taught)
 
 
 class Lessons:
@@ -233,17 +230,16 @@ class Lessons:
             regression.landmarks.zero_()[: len(marks)].copy_(torch.from_numpy(marks))
             self.seen.append((regression, rbf_kernel(found, marks, gamma=GAMMA) @ normal, normal))
 
-    def learn(
-        self, clusters: NDArray[np.int64], strength: float, weights: NDArray[np.float64], beside: bool
-    ) -> NDArray[np.float64]:
+    def learn(self, clusters: NDArray[np.int64], strength: float, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """Learn which cluster samples are of; what the look then says of each ``(n, M)``.
+
+        It is freed of how many of each cluster it has learned from: masses are h's to know, and of labels their mix is
+        no more than how they were picked.
 
         Args:
             clusters: theirs (n,), of two different ones at least; −1 where it is not to learn from.
             strength: scikit-learn's C, the inverse of the weight decay.
             weights: how much each sample counts (n,).
-            beside: whether h's own word counts as well. Masses are h's to know, then: the look is freed of how many of
-                each cluster it has learned from, which for labels is no more than how they were picked.
         """
         from sklearn.exceptions import ConvergenceWarning
         from sklearn.linear_model import LogisticRegression
@@ -258,16 +254,14 @@ class Lessons:
             slopes, bias = model.coef_, model.intercept_
             if len(model.classes_) == 2:
                 slopes, bias = np.stack([-slopes[0], slopes[0]]) / 2, np.stack([-bias[0], bias[0]]) / 2
-            if beside:
-                bias = bias - np.log(shares[model.classes_])
             m = len(regression.bias)
-            all_slopes, all_bias = np.zeros((m, seen.shape[1])), np.full(m, 0.0 if beside else ABSENT)
-            all_slopes[model.classes_], all_bias[model.classes_] = slopes, bias
+            all_slopes, all_bias = np.zeros((m, seen.shape[1])), np.zeros(m)  # of a cluster without samples: nothing
+            all_slopes[model.classes_], all_bias[model.classes_] = slopes, bias - np.log(shares[model.classes_])
             weight = normal.T @ all_slopes.T
             regression.weight.zero_()[: len(weight)] = torch.from_numpy(weight).to(regression.weight)
             regression.bias.copy_(torch.from_numpy(all_bias))
             said.append(seen @ all_slopes.T + all_bias)
         self.look.learned = True
-        self.look.beside.fill_(float(beside))
+        self.look.taught.fill_(1)
         total: NDArray[np.float64] = np.sum(said, axis=0)
         return total

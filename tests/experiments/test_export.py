@@ -86,7 +86,7 @@ def test_a_second_look_is_exported_too(tmp_path: Path, form: str) -> None:
     x = samples(model, 40)
     before = predict(model, x[:5].numpy())
     lessons = Lessons(model.second, lambda part: x[part] / 255, 40, 0)
-    lessons.learn(np.arange(40) % 2, 1.0, np.ones(40), beside=True)
+    lessons.learn(np.arange(40) % 2, 1.0, np.ones(40))
     wanted = predict(model, x[:5].numpy())
     assert np.abs(wanted - before).max() > 0.01
     path = export_model(model, tmp_path, form)[0]

@@ -100,6 +100,8 @@ class NEMGAN(Model):
             self.projector = Projector(8 * width) if beside or pooled else None
         self.inverter = self.new_inverter(seed)
         self.second = SecondLook(shape, n_clusters) if settings.connect.second_look and self.connected else None
+        if self.second is not None:
+            self.assigns_by = "posterior of the inverter and its second look"
         channels_last(self)
         self.generator_ema = copy.deepcopy(self.generator).requires_grad_(False)
         self.latent = AdditiveLatent(self.prior, settings.latent.dim, settings.latent.noise, disjoint=on.C1)
@@ -138,14 +140,14 @@ class NEMGAN(Model):
         return self.merged((logits - best.gather(1, groups)).exp()).log() + best
 
     def logits(self, x: Tensor) -> Tensor:
-        """Logits of modes (n, K) that samples ``x`` are decided by: h's, and of clusters what a second look says.
+        """Logits of modes (n, K) that samples ``x`` are decided by: h's, and what a second look says of clusters.
 
         h is trained by its own, ``inverter.logits``.
         """
         own: Tensor = self.inverter.logits(x)
         if self.second is None or not self.second.learned:
             return own
-        said: Tensor = self.second(x) - (1 - self.second.beside) * self.merged_logits(own)
+        said: Tensor = self.second(x)
         return own + said[:, self.groups]
 
     def mode_posterior(self, x: Tensor) -> Tensor:

@@ -73,14 +73,14 @@ class Settling:
         """Teach h's second look, if it is to have one; whether it has.
 
         It learns twice: from labels of every cluster, or else from h's decisions, and then from what h and it decide
-        together. Where h is no more than fitted to votes (``pooled``) and some cluster has no labels, it is not heard
-        with its pupil: its mistakes would count twice.
+        together. Where h is no more than fitted to votes (``pooled``) and some cluster has no labels, it is not heard in
+        the second lesson: on the samples that it was fitted to it would repeat its mistakes. On others it would not.
 
         Args:
             target: masses (M,) that decisions are to have, or None for those that they have.
         """
         model, pool, told = self.model, self.pool, self.told
-        beside = told or not model.settings.pooled
+        heard = told or not model.settings.pooled
         if model.second is None or model.n_clusters < 2:
             return False
         labels = torch.full((len(pool),), -1, device=pool.device)
@@ -107,9 +107,9 @@ class Settling:
             decided = labels if by_labels else torch.where(labels >= 0, labels, met.argmax(1))
             if len(torch.unique(decided[decided >= 0])) < 2:
                 break
-            strength, heard = (TOLD, torch.ones_like(weights)) if by_labels else (DECIDED, weights)
-            said = lessons.learn(decided.cpu().numpy(), strength, heard.cpu().double().numpy(), beside)
-            found = own * beside + torch.from_numpy(said).to(own)
+            strength, counted = (TOLD, torch.ones_like(weights)) if by_labels else (DECIDED, weights)
+            said = lessons.learn(decided.cpu().numpy(), strength, counted.cpu().double().numpy())
+            found = own * heard + torch.from_numpy(said).to(own)
         return model.second.learned
 
     def measure(self) -> Mapping[str, object]:
