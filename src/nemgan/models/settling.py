@@ -73,8 +73,8 @@ class Settling:
         """Teach h's second look, if it is to have one; whether it has.
 
         It learns twice: from labels of every cluster, or else from h's decisions, and then from what h and it decide
-        together. Where h is no more than fitted to votes (``pooled``) and some cluster has no labels, it is not heard in
-        the second lesson: on the samples that it was fitted to it would repeat its mistakes. On others it would not.
+        together. Where h is no more than fitted to votes (``pooled``) and some cluster has no labels, it is not heard
+        in the second lesson: on the samples that it was fitted to it would repeat its mistakes, on others it does not.
 
         Args:
             target: masses (M,) that decisions are to have, or None for those that they have.
