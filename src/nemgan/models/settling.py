@@ -72,15 +72,13 @@ class Settling:
     def look_again(self, target: Tensor | None, rng: torch.Generator) -> bool:
         """Teach h's second look, if it is to have one; whether it has.
 
-        It learns twice: from labels of every cluster, or else from h's decisions, and then from what h and it decide
-        together. Where h is no more than fitted to votes (``pooled``) and some cluster has no labels, it is not heard
-        in the second lesson: on the samples that it was fitted to it would repeat its mistakes, on others it does not.
+        It learns twice: from labels of every cluster and then from what h and it decide together; or else from h's
+        decisions and then from its own, for on the samples that h was fitted to h would repeat its mistakes.
 
         Args:
-            target: masses (M,) that decisions are to have, or None for those that they have.
+            target: masses (M,) that decisions are to have, or None for those that h's have.
         """
         model, pool, told = self.model, self.pool, self.told
-        heard = told or not model.settings.pooled
         if model.second is None or model.n_clusters < 2:
             return False
         labels = torch.full((len(pool),), -1, device=pool.device)
@@ -98,8 +96,11 @@ class Settling:
         with at_rest(model):
             own = by_parts(lambda part: model.inverter.logits(samples(part)), len(at), 1024)
         found = own = model.merged_logits(own).log_softmax(1)
-        if not told and len(torch.unique(found.argmax(1))) < 2:
-            return False
+        if not told:
+            shares = torch.bincount(own.argmax(1), minlength=model.n_clusters) / len(own)
+            if shares.max() == 1:
+                return False
+            target = shares if target is None else target
         lessons = Lessons(model.second, samples, len(at), seed)
         weights = torch.where(labels >= 0, LABEL_WEIGHT, 1.0)
         for by_labels in (told, False):
@@ -109,7 +110,7 @@ class Settling:
                 break
             strength, counted = (TOLD, torch.ones_like(weights)) if by_labels else (DECIDED, weights)
             said = lessons.learn(decided.cpu().numpy(), strength, counted.cpu().double().numpy())
-            found = own * heard + torch.from_numpy(said).to(own)
+            found = own * told + torch.from_numpy(said).to(own)
         return model.second.learned
 
     def measure(self) -> Mapping[str, object]:
