@@ -58,7 +58,7 @@ class ExportedInverter(nn.Module):
         posterior = logits.softmax(1) @ self.merge
         if self.second is not None:
             own = posterior.clamp_min(1e-30).log()
-            posterior = (own + self.second(x)).softmax(1)
+            posterior = (own + self.second.at_once(x)).softmax(1)
         return (posterior, latent) if self.inverts else (posterior,)
 
 
