@@ -21,6 +21,7 @@ GREY: dict[str, tuple[str, ...]] = {
     "neighbours of raw samples alone": (MATCHED, "connect.raw_share=1"),
     "few micro-modes": (MATCHED, "connect.micro_modes=6"),
     "no refining after the merge": (MATCHED, "connect.refine_steps=0"),
+    "no second look": (MATCHED, "connect.second_look=false"),
 }
 GENERATOR = {
     "h learns from generated samples too": (MATCHED, "gan.train_inverter=true"),
@@ -36,6 +37,7 @@ COLOUR = {
         "connect.refine_steps=200",
         "network.inverter_style=same",
     ),
+    "no second look": (MATCHED, "connect.second_look=false"),
     "masses unknown": ("prior=learned",),
 }
 VARIANTS = {"mnist-2-3v5-90": GREY | GENERATOR, "mnist-5": GREY, "cifar-2-70": COLOUR}
