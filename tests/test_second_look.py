@@ -45,7 +45,7 @@ def test_light_to_dark_is_another_direction_than_dark_to_light():
 def test_contrast_and_brightness_change_nothing_and_turning_does():
     x = torch.rand(5, 1, 28, 28, generator=rng())
     assert torch.allclose(histograms(x), histograms(0.3 + 0.5 * x), atol=1e-4)
-    assert not torch.allclose(histograms(x), histograms(x.transpose(2, 3)), atol=0.02)
+    assert not torch.allclose(histograms(step()), histograms(step().transpose(2, 3)), atol=0.05)
 
 
 def test_of_each_pixel_the_channel_that_changes_most_counts():
@@ -175,7 +175,7 @@ def test_how_many_there_are_of_a_kind_is_not_what_it_learns():
     look = SecondLook((1, 28, 28), 2)
     learned(look, x[at], y[at])
     said = look(blank)[0]
-    assert abs(float(said[0] - said[1])) < 0.5 * 2 * np.log(len(many) / len(few))  # two views
+    assert abs(float(said[0] - said[1])) < 0.5 * np.log(len(many) / len(few))
 
 
 def test_more_samples_than_landmarks():

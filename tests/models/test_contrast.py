@@ -178,9 +178,9 @@ def test_a_second_look_learns_from_labels_of_every_cluster_else_from_h(trained):
     assert model.second.learned
     none = np.full(len(data), -1)
     other, one = none.copy(), none.copy()
-    other[::2] = 1 - data.y[::2]  # those who label call the kinds the other way round
+    other[::10] = 1 - data.y[::10]  # those who label call the kinds the other way round
     one[-20:] = 0  # of one cluster alone
-    assert swapped(model, data, other) > 0.6
+    assert swapped(model, data, other) > 0.8
     assert swapped(model, data, none) < 0.2 and swapped(model, data, one) < 0.2
 
 
