@@ -176,6 +176,8 @@ class GanConfig(Section):
     """Go on training h during the adversarial stage; always so where h has no stage of its own."""
     reconstruction: Weight = 0.0
     """Weight of ‖ẑ − z‖²."""
+    redraws: Steps = 0
+    """A generated sample that h puts in another cluster than its mode's is drawn again, so many times at most."""
     ema: Decay = 0.999
     """Decay of the moving average of the generator's weights, from which samples are made; 0 is none."""
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from blobs import blobs, make
+from torch.nn import functional as F
 
 from nemgan.data.dataset import Dataset
 from nemgan.data.pool import Pool
@@ -111,3 +112,39 @@ def test_a_cluster_without_samples_is_not_generated(trained):
     adversary._shown = Shown(modes, torch.ones(len(modes)), 0, torch.ones(model.n_modes))
     drawn = adversary.points(torch_generator(0, "points"))[1]
     assert full[drawn].all() and adversary._shown.of_clusters(model.groups).bool().tolist() == full.tolist()
+
+
+def test_what_strays_from_its_cluster_is_drawn_again_under_the_same_mode(monkeypatch):
+    model = make({"gan.redraws": 3}).eval()
+    once, clusters = model.once(200, torch_generator(0, "draw"))
+    asked = []
+
+    def posterior(x):
+        """The last 50 go astray, and are back when they are drawn again."""
+        asked.append(len(x))
+        of = clusters[-len(x) :].clone()
+        if len(x) == 200:
+            of[150:] = (of[150:] + 1) % 3
+        return F.one_hot(of, 3).float()
+
+    monkeypatch.setattr(model, "posterior", posterior)
+    seen = []
+    monkeypatch.setattr(model.latent, "at", lambda y, rng, at=model.latent.at: seen.append(y.argmax(1)) or at(y, rng))
+    again, same = model.sample(200, torch_generator(0, "draw"))
+    assert asked == [200, 50] and torch.equal(clusters, same) and torch.equal(once[:150], again[:150])
+    assert (once[150:] != again[150:]).all() and torch.equal(seen[0][150:], seen[1])
+
+
+@pytest.mark.parametrize(("settings", "asked"), [({}, 0), ({"gan.redraws": 3}, 3)])
+@pytest.mark.parametrize("inverted", [True, False])
+def test_no_sample_is_drawn_again_more_often_than_asked(monkeypatch, settings, asked, inverted):
+    model = make(settings | {"conditions.C2": inverted}).eval()
+    calls = []
+
+    def never(x):
+        calls.append(len(x))
+        return F.one_hot(torch.full((len(x),), 2), 3).float()
+
+    monkeypatch.setattr(model, "posterior", never)
+    x, clusters = model.sample(40, torch_generator(0, "never"), cluster=1)
+    assert len(x) == 40 and (clusters == 1).all() and calls == [40] * asked * inverted

@@ -84,11 +84,12 @@ def _apply(
 
 @as_by_default()
 def generate(
-    model: Model, n: int, rng: torch.Generator, cluster: int | None = None, batch: int = BATCH
+    model: Model, n: int, rng: torch.Generator, cluster: int | None = None, batch: int = BATCH, *, once: bool = False
 ) -> tuple[Array, NDArray[np.int64]]:
     """``n`` generated samples on the raw scale, ``(n, *shape)`` uint8 or float32, and their clusters ``(n,)``.
 
-    ``cluster`` draws from that cluster alone; otherwise clusters follow the model's prior.
+    ``cluster`` draws from that cluster alone; otherwise clusters follow the model's prior. ``once`` keeps samples that
+    the model would draw again, for h puts them in another cluster than their mode's (``gan.redraws``).
 
     Raises:
         ConfigError: there is no such cluster, the model has no modes to draw from one by one, or its generator is not
@@ -105,7 +106,7 @@ def generate(
     clusters = [np.zeros(0, np.int64)]
     with at_rest(model):
         for start in range(0, n, batch):
-            x, modes = model.sample(min(batch, n - start), rng, cluster)
+            x, modes = (model.once if once else model.sample)(min(batch, n - start), rng, cluster)
             samples.append(model.decode(x).cpu().numpy())
             clusters.append(modes.cpu().numpy())
     return np.concatenate(samples), np.concatenate(clusters)
@@ -211,10 +212,16 @@ def _generation(
         else None,
         "generated_vs_found_l1": float(np.abs(fake_found - _shares(seen.found, n_clusters)).sum()),
         "generated_found": _floats(fake_found),
-        "mode_returns": _means(fake_cluster == drawn, drawn, n_clusters) if model.has_modes else None,
+        "mode_returns": _returns(model, n, seen.seed) if model.has_modes else None,
         "fidelity": fidelity,
         "modes": modes.count(seen.splits, lambda more: _more(model, more, seen.seed), judge, judged),
     }
+
+
+def _returns(model: Model, n: int, seed: int) -> tuple[float | None, ...]:
+    """Share of each mode's samples, of ``n`` that are drawn once, that the model puts in its cluster."""
+    x, drawn = generate(model, n, torch_generator(seed, "evaluate", "returns", device=model.device), once=True)
+    return _means(predict(model, x).argmax(1) == drawn, drawn, model.n_clusters)
 
 
 def _number(model: Model, name: str) -> float | None:
@@ -325,7 +332,8 @@ def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None, has_
         f"{exact}) and in the test split (n={n_test})",
         "generated_found": f"share of generated samples (n={n_generated}{exact}) that the model itself puts in each "
         "cluster",
-        "mode_returns": f"share of a mode's generated samples (of n={n_generated}) that the model puts in its cluster",
+        "mode_returns": f"share of a mode's samples (of n={n_generated}, each drawn once) that the model puts in its "
+        "cluster",
         "separation": "normalised cuts of the neighbour graph of training samples in the model's features, between "
         f"clusters (joined) and through each (split), n={MOST_SEPARATED} at most (no labels)",
         "doubtful": f"share of test samples whose two likeliest clusters differ by less than {DOUBT}, n={n_test}",

@@ -136,6 +136,10 @@ class Model(nn.Module, ABC):
         ``cluster`` draws from that cluster alone; otherwise clusters follow the prior.
         """
 
+    def once(self, n: int, rng: torch.Generator, cluster: int | None = None) -> tuple[Tensor, Tensor]:
+        """As ``sample``, but each is drawn a single time, also where ``sample`` draws those that went astray again."""
+        return self.sample(n, rng, cluster)
+
     @abstractmethod
     def posterior(self, x: Tensor) -> Tensor:
         """Probability of each cluster ``(N, M)`` for samples ``x`` in the model's own scale."""

@@ -34,7 +34,7 @@ def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     Rare clusters are shown to it more often than they are, and samples on their borders not at all: seen by their
     masses alone, a cluster of a tenth is generated .83 to .89 pure where the other is .997 (docs/notebook.md).
     """
-    found = {"gan.even": 0.5, "gan.margin": 0.5} | adversarial(shape) | _connection(shape, n_clusters)
+    found = {"gan.even": 0.5, "gan.margin": 0.5, "gan.redraws": 9} | adversarial(shape) | _connection(shape, n_clusters)
     if 2 * n_clusters > found.get("connect.micro_modes", ConnectConfig().micro_modes):  # or there is none to merge
         dim = max(2 * n_clusters, found.get("latent.dim", LatentConfig().dim))
         found |= {"connect.micro_modes": 2 * n_clusters, "latent.dim": dim}

@@ -169,13 +169,28 @@ class NEMGAN(Model):
         return self.merged(self.prior.masses()[None]).flatten().detach()
 
     def sample(self, n: int, rng: torch.Generator, cluster: int | None = None) -> tuple[Tensor, Tensor]:
+        x, y = self._drawn(n, rng, cluster)
+        clusters, astray = self.groups[y.argmax(1)], torch.arange(n, device=self.device)
+        for _ in range(self.settings.gan.redraws if self.conditions.C2 else 0):
+            astray = astray[self.posterior(x[astray]).argmax(1) != clusters[astray]]
+            if not len(astray):
+                break
+            x[astray] = self.draw(self.latent.at(y[astray], rng))
+        return x, clusters
+
+    def once(self, n: int, rng: torch.Generator, cluster: int | None = None) -> tuple[Tensor, Tensor]:
+        x, y = self._drawn(n, rng, cluster)
+        return x, self.groups[y.argmax(1)]
+
+    def _drawn(self, n: int, rng: torch.Generator, cluster: int | None) -> tuple[Tensor, Tensor]:
+        """``n`` samples, drawn once, and their one-hot modes ``(n, K)``."""
         if cluster is None:
             y = self.prior.sample(n, rng)
         else:
             modes = (self.groups == cluster).nonzero().flatten()
             y = torch.zeros(n, self.n_modes, device=self.device)
             y[:, modes] = multinoulli(self.prior.alpha[modes], torch.rand(n, generator=rng, device=self.device))
-        return self.draw(self.latent.at(y, rng)), self.groups[y.argmax(1)]
+        return self.draw(self.latent.at(y, rng)), y
 
     def draw(self, z: Tensor) -> Tensor:
         """Samples of latent points (n, dim), on the model's scale; images in their tones."""

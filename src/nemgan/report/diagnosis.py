@@ -219,7 +219,7 @@ def _generated(result: Result) -> list[Finding]:
             found.append(Finding("look", "Generated classes do not follow the prior", text))
     lost = {k: p for k, p in enumerate(result.mode_returns or ()) if p is not None and p < LOW_PURITY}
     if lost and result.mode_purities is None:  # what is said of classes says more
-        text = "Share of generated samples that the model itself takes for samples of the mode's cluster: "
+        text = "Share of samples, drawn once, that the model itself takes for samples of the mode's cluster: "
         text += ", ".join(f"mode {k} {percent(share)}" for k, share in lost.items()) + "."
         found.append(Finding("look", "Modes that generate other clusters too", text))
     apart = result.generated_vs_found_l1 or 0
