@@ -59,7 +59,11 @@ def test_torch_export_round_trip(exported: Path, tmp_path: Path, n: int) -> None
         np.testing.assert_allclose(latent.detach(), model.invert(model.encode(x)), atol=1e-4)
     np.testing.assert_allclose(torch.export.load(generator).module()(z).detach(), drawn(model, z), atol=1e-4)
     said = json.loads(card.read_text())
-    assert said["latent"]["dim"] == z.shape[1] and abs(sum(mode["mass"] for mode in said["modes"]) - 1) < 1e-5
+    assert (
+        said["latent"]["dim"] == z.shape[1]
+        and said["redraws"] == model.redraws == 9
+        and abs(sum(mode["mass"] for mode in said["modes"]) - 1) < 1e-5
+    )
 
 
 def test_onnx_round_trip(exported: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -4,9 +4,10 @@
 ``generator``  z (n, dim)  →  samples: images in [0, 1], vectors in the data's own units
 ``export.json`` says how z is made: z = ν₂ with 1 added at one of the last K coordinates, the mode (Eq. 1); ν₂ is
 uniform in [−noise, noise]; ``modes`` gives each mode's mass and cluster. Where no generator was trained, there is none,
-and no latent: it is trained with it. Of a run, ``columns`` says how rows of its table become vectors x, and
-``cluster_names`` which class each cluster is, where labels were given; ``white`` is that of pictures of more than 8
-bits or of few tones, whose raw pixels become x by rint(clip(pixel / white, 0, 1) · 255).
+and no latent: it is trained with it. ``redraws`` is how often, at most, ``nemgan sample`` draws a sample again, under
+the same mode, that the inverter puts in another cluster. Of a run, ``columns`` says how rows of its table become
+vectors x, and ``cluster_names`` which class each cluster is, where labels were given; ``white`` is that of pictures of
+more than 8 bits or of few tones, whose raw pixels become x by rint(clip(pixel / white, 0, 1) · 255).
 """
 
 from __future__ import annotations
@@ -125,6 +126,7 @@ def export_model(
     if found.generates:
         modes = zip(found.prior.masses().tolist(), found.groups.tolist(), strict=True)
         how["latent"] = {"dim": found.latent.dim, "noise": found.latent.noise, "modes": found.n_modes}
+        how["redraws"] = found.redraws
         how["modes"] = [{"mass": mass, "cluster": cluster} for mass, cluster in modes]
         networks["generator"] = (ExportedGenerator(found), torch.zeros(2, found.latent.dim), ["z"], ["x"])
     if form == "onnx":

@@ -50,6 +50,7 @@ class NEMGAN(Model):
     Attributes:
         groups: cluster of each latent mode ``(K,)``.
         confidence: share of the assignment's entropy on which neighbours agree, in (−∞, 1]; NaN before it is measured.
+        redraws: times, at most, that ``sample`` draws one again that h puts in another cluster than its mode's.
         agreement: mean share of samples that two merges put alike (``consensus``), in (0, 1]; NaN before a merge.
         counts: evidence for each number of clusters up to M + 3, rows (m, joined, split) of ``counting.Count``.
     """
@@ -82,7 +83,7 @@ class NEMGAN(Model):
                 "gan.inversion=0 with a critic of x alone leaves nothing that ties samples to their modes: set "
                 "gan.inversion=1, or conditions.C2=false"
             )
-        self.ema_decay = gan.ema
+        self.ema_decay, self.redraws = gan.ema, gan.redraws if on.C2 else 0
         with isolated(seed, "weights"):
             self.prior = Prior(self.n_modes)
             self.critic = Critic(
@@ -171,7 +172,7 @@ class NEMGAN(Model):
     def sample(self, n: int, rng: torch.Generator, cluster: int | None = None) -> tuple[Tensor, Tensor]:
         x, y = self._drawn(n, rng, cluster)
         clusters, astray = self.groups[y.argmax(1)], torch.arange(n, device=self.device)
-        for _ in range(self.settings.gan.redraws if self.conditions.C2 else 0):
+        for _ in range(self.redraws):
             astray = astray[self.posterior(x[astray]).argmax(1) != clusters[astray]]
             if not len(astray):
                 break
