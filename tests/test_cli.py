@@ -154,12 +154,15 @@ def test_more_settings_at_odds_with_each_other(tiny: list[str], tmp_path: Path) 
     assert "needs one cluster a class" in refused("train", *tiny, "labels=.5", f"n_clusters={M + 1}", "--out", out)
     assert "seed is given twice" in refused("train", *tiny, "seed=1", "seed=2", "--out", out)
     assert "give either" in refused("train", "--resume", tmp_path, "--dry-run")
+    assert "drop --out" in refused("train", "--resume", tmp_path, "--out", out)
     assert not out.exists()
 
 
 def test_a_bare_path_and_a_setting_as_an_option_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "pics").mkdir()
+    for verb in ("train", "priors"):
+        assert refused(verb).startswith("nemgan: error: which data?")
     assert refused("train", "pics", "n_clusters=3") == "nemgan: error: which data? say data=pics"
     assert refused("train", "seed=1", "digits-demo").endswith("say data=digits-demo")
     assert "say data=FOLDER" in refused("train", "pic", "n_clusters=3")

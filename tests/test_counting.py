@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from nemgan.counting import Count, agreed, evidence, fitting_better, pair_cut, suggest
+from nemgan.counting import Count, agreed, best_split, evidence, fitting_better, pair_cut, suggest
 
 
 def graph(blocks, leak=0.004, seed=0):
@@ -41,6 +41,12 @@ def test_another_number_is_better_only_where_all_agree():
     assert fitting_better(agreed([three], 2), 2) == three[1]
     assert fitting_better(agreed([three, three, two], 2), 2) is None
     assert agreed([], 2) == []
+
+
+def test_parts_without_links_fall_apart_for_nothing():
+    graph, inside = np.diag([0.0, 0.0, 1.0]), np.array([True, True, False])
+    assert best_split(graph, np.full(3, 1 / 3), inside, np.random.default_rng(0)) == 0
+    assert best_split(graph, np.full(3, 1 / 3), ~inside, np.random.default_rng(0)) == 1
 
 
 def test_pair_cut_by_hand():

@@ -86,10 +86,12 @@ def pair_cut(a: float, across: float, b: float) -> float:
 
 
 def best_split(graph: Float, sizes: Float, inside: NDArray[np.bool_], rng: np.random.Generator) -> float:
-    """Normalised cut of the best split of the micro-modes ``inside``; 1 where there is one only."""
+    """Normalised cut of the best split of the micro-modes ``inside``; 1 where there is one only, 0 without links."""
     if inside.sum() < 2:
         return 1.0
     part = graph[np.ix_(inside, inside)]
+    if not part.any():
+        return 0.0
     return cut(part / part.sum(), sizes[inside] / sizes[inside].sum(), 2, rng=rng).cost
 
 

@@ -238,6 +238,15 @@ def test_saving_does_not_overwrite_a_run(fitted: NEMGANClusterer, finished: Path
     assert before == {path.name: path.read_bytes() for path in finished.iterdir() if path.is_file()}
 
 
+@pytest.mark.parametrize("theirs", ['{"mine": 1}', "[1]", "key = 1"])
+def test_a_file_of_the_users_is_not_overwritten(fitted: NEMGANClusterer, tmp_path: Path, theirs: str) -> None:
+    (tmp_path / "config.json").write_text(theirs)
+    with pytest.raises(CheckpointError, match="is no saved estimator, and would be overwritten"):
+        fitted.save(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+    assert (tmp_path / "config.json").read_text() == theirs
+
+
 def test_save_load_and_pickle(fitted: NEMGANClusterer, tmp_path: Path) -> None:
     x, _ = blobs()
     fitted.save(tmp_path / "model")

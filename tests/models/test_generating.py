@@ -114,6 +114,17 @@ def test_a_cluster_without_samples_is_not_generated(trained):
     assert full[drawn].all() and adversary._shown.of_clusters(model.groups).bool().tolist() == full.tolist()
 
 
+def test_a_resumed_stage_draws_as_an_uninterrupted_one(trained):
+    data, y = blobs()
+    pool = Pool.of(data.take(y != 2))  # of one cluster there is no sample
+    model = make({"gan.even": 1.0, "gan.batch": 500})
+    model.eval().load_state_dict(trained[0].state_dict())
+    new, seen = (Adversary(model, pool, Connection(model, pool)) for _ in range(2))
+    seen.real(torch_generator(0, "real"))
+    drawn = [each.points(torch_generator(0, "points"))[1] for each in (new, seen)]
+    assert torch.equal(*drawn) and len(model.groups[drawn[0]].unique()) == 2
+
+
 def test_what_strays_from_its_cluster_is_drawn_again_under_the_same_mode(monkeypatch):
     model = make({"gan.redraws": 3}).eval()
     once, clusters = model.once(200, torch_generator(0, "draw"))

@@ -47,7 +47,7 @@ def train(
             show_default=False,
         ),
     ] = None,
-    out: Out = Path("runs"),
+    out: Annotated[Path | None, typer.Option(help="Where run folders are made: runs, by default.")] = None,
     resume: Annotated[
         Path | None,
         typer.Option(metavar="RUN", help="Go on with an interrupted run, or a finished one: gan.steps=3000."),
@@ -63,6 +63,9 @@ def train(
         raise _which_data(words)
     if resume is not None and (dry_run or print_config):
         raise ConfigError("--dry-run and --print-config are about a new run, --resume about an old one: give either")
+    if resume is not None and out is not None:
+        raise ConfigError("--resume goes on in the run's own folder: drop --out")
+    out = out or Path("runs")
     from nemgan.experiments.prepare import configure_and_read
 
     # refused before torch is imported, where it can be

@@ -38,7 +38,7 @@ class Worded(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = {option for each in self.params for option in (*each.opts, *each.secondary_opts)} | {"--help"}
-        for word, value in zip(args, [*args[1:], ""], strict=True):
+        for word, value in zip(args, [*args, ""][1:], strict=True):
             option, equals, given = word.partition("=")
             key = option.removeprefix("--").replace("-", "_")
             if option.startswith("--") and option not in own and _is_setting(key):

@@ -170,7 +170,8 @@ def load(
     name = str(name_or_path)
     if isinstance(name_or_path, Path) or name not in _RECIPES:
         if isinstance(name_or_path, Path) or _like_path(name):
-            return files.load(Path(name_or_path).expanduser(), seed, how, few, known, sparing)
+            own = files.load(Path(name_or_path).expanduser(), seed, how, few, known, sparing)
+            return _renamed(own, f"./{own.train.name}") if own.train.name in _RECIPES else own
         near = get_close_matches(name, [*_RECIPES, *(found.name for found in Path().glob("*"))], n=1, cutoff=0.6)
         hint = f"did you mean {near[0]!r}?" if near else "give a path that exists, or a name of nemgan data"
         raise DataError(f"data={name!r}: no file or folder in {Path().absolute()} nor data set has that name; {hint}")
@@ -190,6 +191,10 @@ def _named(name: str, seed: int, root: Path, download: bool) -> Splits:
     ensure(recipe.images, root, download=download)
     raw = recipe.images.read(root)
     return Splits(_subset(raw.train, recipe, name, seed, "train"), _subset(raw.test, recipe, name, seed, "test"))
+
+
+def _renamed(splits: Splits, name: str) -> Splits:
+    return replace(splits, train=replace(splits.train, name=name), test=replace(splits.test, name=name))
 
 
 def _like_path(text: str) -> bool:

@@ -209,7 +209,8 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         """``n`` new samples, shaped and typed as those in ``fit``, and their clusters ``(n,)``.
 
         Args:
-            cluster: draw from it alone. Every sample comes straight from its cluster's modes; none is rejected.
+            cluster: draw from it alone. Every sample comes straight from its cluster's modes;
+                one that the model puts in another cluster is drawn again, nine times at most (``gan.redraws``).
             priors: masses to draw clusters by ``(M,)``, or ``"uniform"``; by default ``priors_``.
             random_state: by default the estimator's, so that a second call gives the same samples.
 

@@ -32,9 +32,10 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
     """Balances classes, or clusters that it finds itself, with newly generated samples.
 
     Every new sample comes straight from its class's own modes, so that a rare class costs no more than a common one;
-    none is drawn and thrown away. The given samples come first in the result, unchanged and in their order. New images
-    are learned from turned, shifted and thickened copies of the given ones, so that a class of twenty images becomes
-    more than those twenty again; ``settings={"gan.augment": 0}`` learns from the images as they are.
+    one that the model puts in another class is drawn again (``gan.redraws``). The given samples come first in the
+    result, unchanged and in their order. New images are learned from turned, shifted and thickened copies of the given
+    ones, so that a class of twenty images becomes more than those twenty again; ``settings={"gan.augment": 0}`` learns
+    from the images as they are.
 
     Args:
         sampling_strategy: how many of which, as everywhere in imbalanced-learn: a word (``"auto"`` makes all classes

@@ -78,6 +78,8 @@ def save(estimator: NEMGANClusterer, folder: Path) -> Path:
 
     if (folder / "result.json").exists() or (folder / "model.json").exists():
         raise CheckpointError(f"{folder} holds a run, which this would overwrite: give another folder")
+    if (folder / CONFIG).exists() and not _ours(folder / CONFIG):
+        raise CheckpointError(f"{folder / CONFIG} is no saved estimator, and would be overwritten: give another folder")
     parameters = estimator.get_params(deep=False)
     parameters |= {"random_state": estimator._seed, "device": str(parameters["device"])}
     known = getattr(estimator.model_, "known", None)
@@ -108,6 +110,15 @@ def save(estimator: NEMGANClusterer, folder: Path) -> Path:
     save_model(estimator.model_, folder)
     write_json(folder / CONFIG, content)
     return folder
+
+
+def _ours(path: Path) -> bool:
+    """Whether ``save`` wrote the file at ``path``."""
+    try:
+        content = decode(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(content, dict) and {"format", "nemgan"} <= content.keys()
 
 
 def load(kind: type[NEMGANClusterer], folder: Path) -> NEMGANClusterer:

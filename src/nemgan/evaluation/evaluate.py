@@ -171,7 +171,7 @@ def evaluate(
         separation=_separation(model, splits.train, facts.seed),
         doubtful=float((sure.margin < DOUBT).mean()),
         ambiguous=_ambiguous(test, sure),
-        metrics=_full_names(int(table.sum()), len(test), n_generated, judge, model.has_modes),
+        metrics=_full_names(int(table.sum()), len(test), n_generated, judge, model),
         **(_generation(model, seen, judge, n_generated, extractors) if n_generated else {}),
     )
 
@@ -308,12 +308,13 @@ def _floats(values: Array) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
-def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None, has_modes: bool) -> dict[str, str]:
+def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None, model: Model) -> dict[str, str]:
     """What each figure is, in full, with the number of samples behind it."""
+    again = f", drawn again up to {redraws} times where astray" if (redraws := getattr(model, "redraws", 0)) else ""
     where = f"natural test split, n={n}"
     size = "" if judge is None or judge.accuracy is None else f" (test accuracy {judge.accuracy:.4f})"
-    by_judge = f"by an independent classifier trained on the real labels{size}, n={n_generated}"
-    exact = ", each mode weighted to its mass" if has_modes else ""
+    by_judge = f"by an independent classifier trained on the real labels{size}, n={n_generated}{again}"
+    exact = ", each mode weighted to its mass" if model.has_modes else ""
     names = {
         "acc": f"Hungarian accuracy, {where}",
         "nmi": f"normalised mutual information (arithmetic mean), {where}",
@@ -329,9 +330,9 @@ def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None, has_
         "found_masses": f"share of test samples put in each cluster, n={n_test}",
         "prior_l1": "L1 distance (sum of absolute differences) of learned prior and true masses",
         "generated_vs_found_l1": f"L1 distance of the clusters the model finds in its own samples (n={n_generated}"
-        f"{exact}) and in the test split (n={n_test})",
-        "generated_found": f"share of generated samples (n={n_generated}{exact}) that the model itself puts in each "
-        "cluster",
+        f"{again}{exact}) and in the test split (n={n_test})",
+        "generated_found": f"share of generated samples (n={n_generated}{again}{exact}) that the model itself puts "
+        "in each cluster",
         "mode_returns": f"share of a mode's samples (of n={n_generated}, each drawn once) that the model puts in its "
         "cluster",
         "separation": "normalised cuts of the neighbour graph of training samples in the model's features, between "

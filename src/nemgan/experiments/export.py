@@ -38,11 +38,12 @@ FORMATS = ("onnx", "torch-export")
 
 
 class ExportedInverter(nn.Module):
-    """h and its second look, with the scaling before them and the merge after h."""
+    """h and its second look, with the scaling before them and the merge after both."""
 
     offset: Tensor
     scale: Tensor
     merge: Tensor
+    groups: Tensor
 
     def __init__(self, model: Any) -> None:
         super().__init__()
@@ -51,15 +52,15 @@ class ExportedInverter(nn.Module):
         self.second = second if second is not None and second.learned else None
         self.register_buffer("offset", model.offset.clone())
         self.register_buffer("scale", model.scale.clone())
+        self.register_buffer("groups", model.groups.clone())
         self.register_buffer("merge", F.one_hot(model.groups, model.n_clusters).float())
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         x = x.float() / 255 if self.images else (x - self.offset) / self.scale
         latent, logits = self.inverter(x)
-        posterior = logits.softmax(1) @ self.merge
         if self.second is not None:
-            own = posterior.clamp_min(1e-30).log()
-            posterior = (own + self.second.at_once(x)).softmax(1)
+            logits = logits + self.second.at_once(x)[:, self.groups]
+        posterior = logits.softmax(1) @ self.merge
         return (posterior, latent) if self.inverts else (posterior,)
 
 

@@ -125,19 +125,18 @@ def new_folder(out: Path, config: Config) -> Path:
 def overview(out: Path) -> list[dict[str, Any]]:
     """What the runs in ``out`` are about and what came of them, one entry each in order of their numbers.
 
-    ``agreement`` and ``accuracy`` are None where they are not known, and "not finished" where the run is not.
+    ``agreement`` and ``accuracy`` are None where they are not known, "not finished" where the run is not, and "damaged"
+    where its record cannot be read (``nemgan evaluate`` writes it anew).
 
     Raises:
         ConfigError: no such folder.
-        CheckpointError: a run whose files are damaged.
+        CheckpointError: a run whose configuration is damaged.
     """
     if not out.is_dir():
         raise ConfigError(f"{out} is no folder: give the one that run folders were made in")
     found = []
     for folder in sorted((each.parent for each in out.glob(f"*/{MODEL}")), key=lambda each: (_number(each.name), each)):
         config, card = read_config(folder), read_card(folder)
-        done = (folder / RESULT).is_file()
-        record = json.loads(_read(folder, RESULT)) if done else {}
         found.append(
             {
                 "run": folder.name,
@@ -148,11 +147,22 @@ def overview(out: Path) -> list[dict[str, Any]]:
                 "prior": config.prior,
                 "seed": config.seed,
                 "generator": f"{config.gan.steps} steps" if config.gan.steps else "none",
-                "agreement": _rounded(record.get("agreement")) if done else "not finished",
-                "accuracy": _rounded(record.get("acc")) if done else "not finished",
+                **_scores(folder),
             }
         )
     return found
+
+
+def _scores(folder: Path) -> dict[str, Any]:
+    """Agreement and accuracy of a run for ``overview``, or what there is instead."""
+    said = "not finished"
+    if (folder / RESULT).is_file():
+        try:
+            record = json.loads(_read(folder, RESULT))
+            return {"agreement": _rounded(record.get("agreement")), "accuracy": _rounded(record.get("acc"))}
+        except (ValueError, TypeError, AttributeError):
+            said = "damaged"
+    return {"agreement": said, "accuracy": said}
 
 
 def _rounded(value: float | None) -> float | None:
@@ -179,9 +189,7 @@ def write_text(path: Path, text: str) -> None:
     try:
         replace_file(path, text.encode())
     except OSError as error:
-        raise CheckpointError(
-            f"cannot write {path}: {error.strerror or error}; make room or give permission, then resume"
-        ) from None
+        raise CheckpointError(f"cannot write {path}: {error.strerror or error}; make room or give permission") from None
 
 
 def write_json(path: Path, value: object) -> None:

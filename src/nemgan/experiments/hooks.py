@@ -62,7 +62,7 @@ def sample_grid(folder: Path, *, every: int, seed: int) -> Hook:
         rows = []
         for mode in range(model.n_clusters):
             rng = torch_generator(seed, "grid", mode, device=model.device)
-            rows.append(generate(model, SAMPLES_A_MODE, rng, mode if model.has_modes else None)[0])
+            rows.append(generate(model, SAMPLES_A_MODE, rng, mode if model.has_modes else None, once=True)[0])
         (folder / "samples").mkdir(exist_ok=True)
         grid(np.stack(rows), folder / "samples" / f"step-{moment.step:06d}.png")
 

@@ -75,6 +75,7 @@ def configure_and_read(words: Iterable[str]) -> tuple[Config, Splits | None]:
     model_catalog.refuse(config.model, (key for key in overrides if given[key] != usual[key]))
     check_model(config)
     _check_conditions(config)
+    _check_given(config, [key for key in overrides if given[key]])
     return config, splits
 
 
@@ -130,6 +131,25 @@ def _check_conditions(config: Config) -> None:
             f"conditions.C1=false changes nothing at latent.noise={config.latent.noise:g}, where modes do not overlap: "
             f"set latent.noise to {DISJOINT:g} or more"
         )
+
+
+def _check_given(config: Config, keys: Iterable[str]) -> None:
+    """See that the settings ``keys``, switched on by the user, can do something beside the others.
+
+    Raises:
+        ConfigError: one changes nothing.
+    """
+    pairs = config.gan.joint and config.conditions.C2 and config.connected
+    needed = {
+        "connect.second_look": (config.connected, "a connected h (connect.steps, or contrast.steps in colour)"),
+        "gan.redraws": (config.conditions.C2, "conditions.C2=true"),
+        "gan.even": (pairs, "a critic of pairs (gan.joint=true) and a connected h"),
+        "gan.margin": (pairs, "a critic of pairs (gan.joint=true) and a connected h"),
+    }
+    for key in keys:
+        there, what = needed.get(key, (True, ""))
+        if not there:
+            raise ConfigError(f"{key} changes nothing without {what}: drop it, or see to that")
 
 
 def _kind(config: Config) -> tuple[tuple[int, ...], int, Splits | None]:

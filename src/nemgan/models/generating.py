@@ -91,10 +91,7 @@ class Adversary:
 
     def real(self, rng: torch.Generator) -> tuple[Tensor, Tensor | None]:
         """A batch of real samples and, for a critic of pairs, their one-hot modes by h."""
-        model = self.model
-        if model.joint and self.frozen and self._shown is None and self.connection is not None:
-            self._shown = self._look(self.connection)
-        shown = self._shown
+        model, shown = self.model, self.shown
         i = self.pool.draw(self.gan.batch, rng) if shown is None else shown.draw(self.gan.batch, rng)
         x = model.encode(self.pool.x[i])
         if self.augment is not None:
@@ -103,6 +100,13 @@ class Adversary:
             return x, None
         mode = self.modes_of(x).argmax(1) if shown is None else shown.modes[i]
         return x, F.one_hot(mode, model.n_modes).to(x.dtype)
+
+    @property
+    def shown(self) -> Shown | None:
+        """What a critic of pairs is shown, if h is at rest; looked up when it is first asked for."""
+        if self._shown is None and self.model.joint and self.frozen and self.connection is not None:
+            self._shown = self._look(self.connection)
+        return self._shown
 
     def _look(self, connection: Connection) -> Shown:
         """What h, which is at rest, makes of the real samples; labelled ones are certain."""
@@ -125,8 +129,8 @@ class Adversary:
         if not (self.gan.even and self.model.joint and self.frozen):
             return latent.sample(self.gan.batch, rng)
         chances = self.evened(self.model.prior.masses())
-        if self._shown is not None:  # of a cluster without samples nothing is learned
-            chances = chances * self._shown.of_clusters(self.model.groups)
+        if self.shown is not None:  # of a cluster without samples nothing is learned
+            chances = chances * self.shown.of_clusters(self.model.groups)
         mode = torch.multinomial(chances, self.gan.batch, replacement=True, generator=rng)
         return latent.at(F.one_hot(mode, self.model.n_modes).to(chances.dtype), rng), mode
 

@@ -76,7 +76,7 @@ class Settling:
         decisions and then from its own, for on the samples that h was fitted to h would repeat its mistakes.
 
         Args:
-            target: masses (M,) that decisions are to have, or None for those that h's have.
+            target: masses (M,) that decisions are to have; None for those that h's have or, after labels, any.
         """
         model, pool, told = self.model, self.pool, self.told
         if model.second is None or model.n_clusters < 2:
