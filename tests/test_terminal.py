@@ -164,6 +164,7 @@ def test_low_agreement_has_a_verdict_and_labels_say_how_many_there_are(capsys: p
         "partitions agree on 82% of the samples: below 90% another answer would be nearly as good; 3 clusters may fit "
         "better (see the report)"
     )
+    assert line(capsys, "how sure", agreement=0.8958).startswith("partitions agree on 89.6% of the samples: below 90%")
     named = line(capsys, "how sure", agreement=0.98, counts=counts, cluster_names=["a", "b"])
     assert named == "partitions agree on 98% of the samples"
 

@@ -168,7 +168,7 @@ def _certainty(record: Mapping[str, Any]) -> dict[str, str]:
 
 def _share(share: float) -> str:
     """``97.3%``, ``84%``; 100% for all of them and no less."""
-    return f"{min(share, 0.999):.1%}".replace(".0%", "%") if 0.95 <= share < 1 else f"{share:.0%}"
+    return f"{min(share, 0.999):.1%}".replace(".0%", "%") if share < 1 else "100%"
 
 
 def _of(fidelity: Mapping[str, Any]) -> str:

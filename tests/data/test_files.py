@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from drawn import grey, save
 
-from nemgan.data import files
+from nemgan.data import files, folders
 from nemgan.errors import DataError
 
 
@@ -50,6 +50,20 @@ def test_hidden_files_and_other_files_are_left_out(tmp_path):
         save(tmp_path / name, grey())
     (tmp_path / "notes.txt").write_text("no picture")
     assert files.find(tmp_path).ids == ["1.png", "2.JPG"]
+
+
+def test_pictures_of_runs_in_the_folder_are_left_out(tmp_path):
+    for name in ("1.png", "2.png", "runs/0001-nemgan-data-s0/samples/step-1.png", "sorted/3.png"):
+        save(tmp_path / name, grey())
+    for name in ("config.json", "model.json"):
+        (tmp_path / "runs" / "0001-nemgan-data-s0" / name).write_text("{}")
+    found = files.find(tmp_path)
+    assert found.ids == ["1.png", "2.png", "sorted/3.png"]
+
+
+@pytest.mark.parametrize(("side", "becomes"), [(8, 8), (12, 8), (13, 16), (16, 16), (20, 16), (22, 28), (100, 64)])
+def test_pictures_are_brought_to_the_nearest_side(side, becomes):
+    assert folders.side_for(side) == becomes
 
 
 def test_pictures_that_are_not_read_are_told_of(tmp_path):

@@ -170,6 +170,27 @@ def test_decimal_commas_are_recognised(tmp_path: Path) -> None:
         files.load(path)
 
 
+def test_commas_between_thousands_are_not_decimal_ones(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", column(1, [f"{i},500" for i in range(60)]), mark=";")
+    with pytest.raises(DataError, match=r"'income' holds numbers with commas \(\d,500\): write thousands without them"):
+        files.load(path)
+
+
+def test_the_nearest_column_is_named_or_how_many_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "wide.csv"
+    path.write_text(
+        "\n".join([",".join(f"c{i}" for i in range(25))] + [",".join(str(i * j) for i in range(25)) for j in (1, 2, 3)])
+    )
+    with pytest.raises(DataError, match="no column 'c24x' for id_column=: did you mean 'c24'"):
+        files.load(path, how=files.Reading(id_column="c24x"))
+    with pytest.raises(DataError, match=r"no column 'patient' for id_column=: its columns are c0, .*, c19 and 5 more"):
+        files.load(path, how=files.Reading(id_column="patient"))
+    columns = files.find(path).columns
+    assert columns is not None
+    assert "c5 and 19 more (24 numbers)" in columns.summary()
+    assert columns.summary(25).startswith("c1, c2, c3") and "more" not in columns.summary(25)
+
+
 def test_another_table_is_read_as_the_first_was(tmp_path: Path) -> None:
     first = files.find(write(tmp_path / "t.csv"))
     assert first.columns is not None

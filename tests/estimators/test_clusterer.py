@@ -116,6 +116,10 @@ def test_labels_take_part_and_name_the_clusters(names: Array) -> None:
     model = NEMGANClusterer(**QUICK).fit(x, given)
     assert model.n_clusters_ == 2 and sorted(model.classes_) == sorted(names.tolist())
     assert (model.classes_[model.labels_] == names[y]).all()
+    if isinstance(names[0], str):
+        assert (model.sample(5, cluster="dog")[0] == model.sample(5, cluster=1)[0]).all()
+        with pytest.raises(ConfigError, match="there is no cluster 'cow'"):
+            model.sample(5, cluster="cow")
 
 
 def test_labels_of_too_many_classes_are_left_out_loudly() -> None:

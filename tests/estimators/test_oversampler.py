@@ -89,7 +89,8 @@ def test_minus_one_is_a_class_like_another() -> None:
     from nemgan.estimators import NEMGANOverSampler
 
     x, y = data()
-    _, y_all = NEMGANOverSampler(**QUICK).fit_resample(x, np.where(y == "few", -1, 1))
+    with pytest.warns(UserWarning, match="label -1 is taken for a class"):
+        _, y_all = NEMGANOverSampler(**QUICK).fit_resample(x, np.where(y == "few", -1, 1))
     assert (y_all == -1).sum() == 40
 
 

@@ -44,6 +44,13 @@ def test_a_cluster_of_two_kinds_falls_in_two_and_halves_of_one_are_joined() -> N
     assert split.split[4] is None and split.joined[4] is None and split.nearest[4] is None  # no samples
 
 
+@pytest.mark.parametrize(("n", "told"), [(49, False), (50, True)])
+def test_of_few_samples_it_is_not_said_how_they_fall_in_two(n: int, told: bool) -> None:
+    points, kind = blobs(0, 4)[: 100 + n], np.repeat([0, 1], 100)[: 100 + n]
+    found = separation(points, kind, 2, np.random.default_rng(0))
+    assert found and found.split[0] is not None and (found.split[1] is not None) is told
+
+
 def test_cuts_are_those_of_counting() -> None:
     """Ten parts of a chain: the cut between two clusters is the pair's own, whatever the third does."""
     points, kind = blobs(0, 1.5, 3), np.repeat([0, 1, 2], 100)

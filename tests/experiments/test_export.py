@@ -59,6 +59,9 @@ def test_torch_export_round_trip(exported: Path, tmp_path: Path, n: int) -> None
         np.testing.assert_allclose(latent.detach(), model.invert(model.encode(x)), atol=1e-4)
     np.testing.assert_allclose(torch.export.load(generator).module()(z).detach(), drawn(model, z), atol=1e-4)
     said = json.loads(card.read_text())
+    first = said["latent"]["first_mode_at"]
+    assert "first_mode_at" in said["latent"]["recipe"] and first + len(said["modes"]) == z.shape[1]
+    assert (z[:, first:].argmax(1) == model.latent.sample(n, torch.Generator().manual_seed(0))[1]).all()
     assert (
         said["latent"]["dim"] == z.shape[1]
         and said["redraws"] == model.redraws == 9

@@ -88,20 +88,16 @@ def test_what_is_no_run_folder_is_said_to_be_none(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_hides_no_other_run(tmp_path: Path) -> None:
-    records = {
-        "0001-a-s0": '{"acc": 0.91234, "agreement": 1.0}',
-        "0002-b-s0": '{"acc": 0.9',
-        "0003-c-s0": "[]",
-        "0004-d": "",
-    }
-    for name, record in records.items():
-        (tmp_path / name).mkdir()
-        write_json(tmp_path / name / "config.json", Config().model_dump(mode="json"))
-        write_card(tmp_path / name, Card((1, 8, 8), 2, (0.7, 0.3), 5, ("a", "b"), "0f"))
+    records = ['{"acc": 0.91234, "agreement": 1.0}', '{"acc": 0.9', "[]", "", '{"acc": 0.9, "n_generated": 0}']
+    for i, record in enumerate(records):  # to the last a generator is being added
+        run = tmp_path / f"000{i}-a-s0"
+        run.mkdir()
+        write_json(run / "config.json", Config().model_dump(mode="json"))
+        write_card(run, Card((1, 8, 8), 2, (0.7, 0.3), 5, ("a", "b"), "0f"))
         if record:
-            (tmp_path / name / "result.json").write_text(record)
+            (run / "result.json").write_text(record)
     said = [(row["agreement"], row["accuracy"]) for row in folders.overview(tmp_path)]
-    assert said == [(1.0, 0.912), *[("damaged", "damaged")] * 2, ("not finished", "not finished")]
+    assert said == [(1.0, 0.912), *[("damaged", "damaged")] * 2, *[("not finished", "not finished")] * 2]
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,10 +31,17 @@ def test_curves_stay_in_their_frame() -> None:
     drawing = line_chart([Line("loss", [0, 50, 100], [3.0, 1.0, 2.0])], "loss")
     path = re.findall(r'class="line plain" d="([^"]+)"', drawing)[0]
     points = np.array([pair.split() for pair in path[1:].split("L")], float)
-    assert points[0, 0] == 40 and points[-1, 0] == 340 - 16
+    assert points[0, 0] == 46 and points[-1, 0] == 340 - 16
     assert points[1, 1] > points[2, 1] > points[0, 1]  # SVG's y runs down
     assert (points >= 0).all() and (points <= [340, 190]).all()
     assert "3 at step 0, 2 at step 100" in drawing
+
+
+def test_marks_are_not_written_over_one_another() -> None:
+    marks = [(0, "connect"), (9, "refine"), (60, "generate")]
+    drawing = line_chart([Line("loss", [0, 50, 100], [3.0, 1.0, 2.0])], "loss", marks=marks)
+    assert drawing.count('class="mark"') == 3 and ">refine<" not in drawing
+    assert ">connect<" in drawing and ">generate<" in drawing
 
 
 @pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [0.0, 0.0]])

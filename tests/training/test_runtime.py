@@ -22,7 +22,7 @@ def test_devices(monkeypatch):
     assert pick_device("auto") == torch.device("cpu")
     with pytest.raises(ConfigError, match="'cuda' is not available here: choose auto or one of cpu"):
         pick_device("cuda")
-    with pytest.raises(ConfigError, match="unknown device 'gpu'"):
+    with pytest.raises(ConfigError, match="unknown device 'gpu': did you mean 'cuda'"):
         pick_device("gpu")
     with pytest.raises(ConfigError, match="unknown device"):
         pick_device("cuda:x")

@@ -98,12 +98,15 @@ class Columns:
     def width(self) -> int:
         return sum(column.width for column in self.columns)
 
-    def summary(self) -> str:
-        """The columns that are used, and as what: ``alcohol, ash and 11 more (13 numbers), colour (3 words)``."""
+    def summary(self, most: int = 5) -> str:
+        """The columns that are used, and as what: ``alcohol, ash and 11 more (13 numbers), colour (3 words)``.
+
+        ``most`` are named of each kind.
+        """
         numeric = [column.name for column in self.columns if column.kind == "number"]
         worded = [f"{column.name} ({len(column.words)} words)" for column in self.columns if column.kind == "words"]
-        parts = [f"{listed(numeric)} ({len(numeric)} number{'s' * (len(numeric) > 1)})"] if numeric else []
-        return ", ".join(parts + ([listed(worded)] if worded else []))
+        parts = [f"{listed(numeric, most)} ({len(numeric)} number{'s' * (len(numeric) > 1)})"] if numeric else []
+        return ", ".join(parts + ([listed(worded, most)] if worded else []))
 
     def encode(self, table: Table) -> tuple[NDArray[np.float32], tuple[str, ...]]:
         """The rows of ``table`` as vectors ``(N, width)``, and remarks on what was not known.
@@ -124,8 +127,8 @@ class Columns:
             sparse = [c.name for c in used if c.kind == "words" and 2 * gaps.get(c.name, 0) >= len(table)]
             hint = f"; if {sparse[0]} holds labels, say label_column={sparse[0]}" if sparse else ""
             raise DataError(
-                f"{table.name}: values are missing in {where}: complete or remove these rows, or say "
-                f"impute=median, mean or most_frequent{hint}"
+                f"{table.name}: values are missing in {where}: complete or remove these rows, or train "
+                f"with impute=median, mean or most_frequent{hint}"
             )
         parts, notes = [], []
         filled = {c.name: int(_missing(table.columns[c.name]).sum()) for c in used if c.fill is not None}
@@ -244,6 +247,8 @@ def _too_many(found: Array) -> str:
     if len(strange) <= len(found) / 2:
         odd = listed([repr(word) for word in strange])
         return f"holds numbers, but also {odd}: correct these, or leave them empty and impute"
+    if all(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})*", word) for word in strange):
+        return f"holds numbers with commas ({strange[0]}): write thousands without them, decimals with a point"
     if _decimal_commas(strange):
         return f"holds numbers with a decimal comma ({strange[0]}): write decimals with a point"
     return (

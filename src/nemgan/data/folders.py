@@ -23,13 +23,14 @@ from nemgan.data.pictures import (
 )
 from nemgan.errors import DataError
 
-SIZES = (8, 28, 32, 64)
-"""Heights and widths that the networks are made for."""
+SIZES = (8, 16, 28, 32, 64)
+"""Heights and widths that pictures are brought to."""
 _SPLIT_NAMES = frozenset(("train", "training", "test", "testing", "val", "valid", "validation"))
 SEVERAL = (".tif", ".tiff", ".gif", ".webp")
 """Endings of files that may hold several pictures."""
 _TEXTS = frozenset((".csv", ".db", ".html", ".ini", ".json", ".md", ".tsv", ".txt", ".xml", ".yaml", ".yml"))
 _HIDDEN = (".", "__MACOSX")
+_OF_RUN = ("config.json", "model.json")
 _SHOWN = 3  # names or sizes in a message
 
 
@@ -39,15 +40,15 @@ def other_files(folder: Path) -> tuple[str, ...]:
     Cameras write pictures (.heic, .cr2) that are then seen to be missing. Hidden files and texts are no surprise.
     """
     found: Counter[str] = Counter()
-    for _, folders, names in os.walk(folder):
-        folders[:] = [each for each in folders if not each.startswith(_HIDDEN)]
+    for where, folders, names in os.walk(folder):
+        folders[:] = [f for f in folders if not f.startswith(_HIDDEN) and not _is_run(Path(where, f))]
         endings = [Path(name).suffix.lower() for name in names if not name.startswith(".")]
         found.update(ending or "no ending" for ending in endings if ending not in SUFFIXES | _TEXTS)
     return (f"{found.total()} files that are no pictures to be read are left out: {_counted(found)}",) if found else ()
 
 
 def find_pictures(folder: Path) -> list[Path]:
-    """Picture files under ``folder`` in order of their names, hidden ones left out.
+    """Picture files under ``folder`` in order of their names; hidden ones and those of runs (samples) left out.
 
     Raises:
         DataError: a folder that may not be read, or no pictures.
@@ -58,11 +59,15 @@ def find_pictures(folder: Path) -> list[Path]:
         raise DataError(f"cannot read {error.filename} ({error.strerror}): make it readable or remove it") from None
 
     for where, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(f for f in folders if not f.startswith(_HIDDEN))
+        folders[:] = sorted(f for f in folders if not f.startswith(_HIDDEN) and not _is_run(Path(where, f)))
         found += [Path(where, n) for n in names if not n.startswith(".") and Path(n).suffix.lower() in SUFFIXES]
     if not found:
         raise DataError(f"{folder} holds no pictures: put .png, .jpg or other picture files there")
     return sorted(found, key=lambda f: f.relative_to(folder).parts)
+
+
+def _is_run(folder: Path) -> bool:
+    return all((folder / name).is_file() for name in _OF_RUN)
 
 
 def side_for(pixels: float) -> int:
@@ -203,7 +208,10 @@ def _converted(kinds: Sequence[tuple[tuple[int, int], str]], shape: tuple[int, .
     modes = Counter(m for _, m in kinds)
     notes = []
     if set(sizes) != {f"{width}×{height}"}:
-        notes.append(f"pictures of {_counted(sizes)} are cropped about the centre and resized to {width}×{height}")
+        notes.append(
+            f"pictures of {_counted(sizes)} are cropped about the centre and resized to {width}×{height}, which new "
+            "ones will have, too"
+        )
     if set(modes) != {mode}:
         notes.append(f"pictures of {_counted(modes)} are converted to {'grey' if channels == 1 else 'RGB'}")
     return tuple(notes)

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,10 @@ def read_table(path: Path, label_column: str = "", id_column: str = "", *, stric
     notes: tuple[str, ...] = ()
     for role, name in (("label_column", label_column), ("id_column", id_column)):
         if strict and name and name not in found:
-            raise DataError(f"{path} has no column {name!r} for {role}=: its columns are {', '.join(list(found)[:20])}")
+            near = get_close_matches(name, found, n=1, cutoff=0.4)
+            more = f" and {len(found) - 20} more" if len(found) > 20 else ""
+            hint = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(list(found)[:20])}{more}"
+            raise DataError(f"{path} has no column {name!r} for {role}=: {hint}")
     if label_column and label_column == id_column:
         raise DataError(f"column {id_column!r} cannot be both labels and names of rows: give one of them")
     unnamed = found.pop("", None)

@@ -202,15 +202,16 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def sample(
         self,
         n: int = 1,
-        cluster: int | None = None,
+        cluster: Any = None,
         priors: Literal["uniform"] | ArrayLike | None = None,
         random_state: Any = None,
     ) -> tuple[Array, NDArray[np.int64]]:
         """``n`` new samples, shaped and typed as those in ``fit``, and their clusters ``(n,)``.
 
         Args:
-            cluster: draw from it alone. Every sample comes straight from its cluster's modes;
-                one that the model puts in another cluster is drawn again, nine times at most (``gan.redraws``).
+            cluster: draw from it alone: its number or, where labels have named every cluster, its class, if a word.
+                Every sample comes straight from its cluster's modes; one that the model puts in another cluster is
+                drawn again, nine times at most (``gan.redraws``).
             priors: masses to draw clusters by ``(M,)``, or ``"uniform"``; by default ``priors_``.
             random_state: by default the estimator's, so that a second call gives the same samples.
 
@@ -224,6 +225,9 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             raise ConfigError(f"n={n!r}: give a number of samples, 0 or more")
         seed = self._seed if random_state is None else seed_of(random_state)
         if cluster is not None:
+            words = self.classes_.tolist()
+            if isinstance(cluster, str) and len(words) == self.n_clusters_ and cluster in words:
+                cluster = words.index(cluster)
             if not isinstance(cluster, numbers.Integral) or not 0 <= cluster < self.n_clusters_:
                 raise ConfigError(f"there is no cluster {cluster!r}: choose one of 0 … {self.n_clusters_ - 1}")
             if priors is not None:

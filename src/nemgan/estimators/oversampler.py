@@ -131,6 +131,13 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         if not wanted:
             return X.copy(), y.copy()
         classes, codes = np.unique(y, return_inverse=True)
+        if -1 in classes.tolist():
+            warnings.warn(
+                "label -1 is taken for a class, and balanced with the others: leave out samples without a label, or "
+                "find their classes by NEMGANClusterer first",
+                UserWarning,
+                stacklevel=2,
+            )
         alone = [str(label) for label in wanted if (y == label).sum() == 1]
         if alone:
             warnings.warn(

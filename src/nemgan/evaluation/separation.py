@@ -19,8 +19,9 @@ from nemgan.evaluation.result import Separation
 from nemgan.merging import mode_graph
 
 NEIGHBOURS = 10
-MOST_PARTS, LEAST_IN_PART = 10, 10
-"""Parts that a cluster is cut into before the best split is sought, at most; and the samples of a part, about."""
+MOST_PARTS, LEAST_IN_PART, LEAST_SPLIT = 10, 10, 50
+"""Parts that a cluster is cut into before the best split is sought, at most; the samples of a part, about; and those of
+a cluster whose split tells anything: the neighbours of fewer fall apart by chance."""
 
 
 def separation(
@@ -28,7 +29,7 @@ def separation(
 ) -> Separation | None:
     """Cuts between and within the clusters ``found`` (N,) of samples with ``features`` (N, F).
 
-    A cluster without samples has no cuts (None), one of fewer than 20 samples no split. None for under 20 samples in
+    A cluster without samples has no cuts (None), one of fewer than 50 samples no split. None for under 20 samples in
     all, or features that do not vary.
     """
     if len(features) < 2 * LEAST_IN_PART or not np.ptp(features, axis=0).any():
@@ -58,7 +59,10 @@ def separation(
     nearest_to = cut.argmax(1)
     joined = cut.max(1)
     split = tuple(
-        float(best_split(graph, sizes, of == k, rng)) if (of == k).sum() > 1 else None for k in range(n_clusters)
+        float(best_split(graph, sizes, of == k, rng))
+        if (found == k).sum() >= LEAST_SPLIT and (of == k).sum() > 1
+        else None
+        for k in range(n_clusters)
     )
     return Separation(
         tuple(int(k) if c >= 0 else None for k, c in zip(nearest_to, joined, strict=True)),

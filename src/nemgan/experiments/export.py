@@ -35,6 +35,11 @@ if TYPE_CHECKING:
     from nemgan.models.base import Model
 
 FORMATS = ("onnx", "torch-export")
+RECIPE = (
+    "z: dim numbers, uniform in [-noise, noise]; add 1 to z[first_mode_at + i], i an index into modes, drawn by mass "
+    "among those of the cluster wanted; x = generator(z); draw again, up to redraws times, what inverter puts elsewhere"
+)
+"""How samples of a cluster come of the exported networks."""
 
 
 class ExportedInverter(nn.Module):
@@ -123,10 +128,11 @@ def export_model(
     networks: dict[str, tuple[nn.Module, Tensor, list[str], list[str]]] = {
         "inverter": (ExportedInverter(found), torch.zeros(2, *found.shape, dtype=kind), ["x"], told),
     }
-    how: dict[str, object] = {}
+    how: dict[str, Any] = {}
     if found.generates:
         modes = zip(found.prior.masses().tolist(), found.groups.tolist(), strict=True)
         how["latent"] = {"dim": found.latent.dim, "noise": found.latent.noise, "modes": found.n_modes}
+        how["latent"] |= {"first_mode_at": found.latent.dim - found.n_modes, "recipe": RECIPE}
         how["redraws"] = found.redraws
         how["modes"] = [{"mass": mass, "cluster": cluster} for mass, cluster in modes]
         networks["generator"] = (ExportedGenerator(found), torch.zeros(2, found.latent.dim), ["z"], ["x"])

@@ -147,18 +147,21 @@ def overview(out: Path) -> list[dict[str, Any]]:
                 "prior": config.prior,
                 "seed": config.seed,
                 "generator": f"{config.gan.steps} steps" if config.gan.steps else "none",
-                **_scores(folder),
+                **_scores(folder, generates=config.gan.steps > 0),
             }
         )
     return found
 
 
-def _scores(folder: Path) -> dict[str, Any]:
-    """Agreement and accuracy of a run for ``overview``, or what there is instead."""
+def _scores(folder: Path, generates: bool) -> dict[str, Any]:
+    """Agreement and accuracy of a run for ``overview``, or what there is instead; one whose record is of clusters alone
+    is not finished where it ``generates``."""
     said = "not finished"
     if (folder / RESULT).is_file():
         try:
             record = json.loads(_read(folder, RESULT))
+            if generates and record.get("n_generated") == 0:
+                return {"agreement": said, "accuracy": said}
             return {"agreement": _rounded(record.get("agreement")), "accuracy": _rounded(record.get("acc"))}
         except (ValueError, TypeError, AttributeError):
             said = "damaged"

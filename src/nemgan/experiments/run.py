@@ -216,7 +216,7 @@ def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = No
             "model": f"{config.model}, preset {config.preset}, conditions {model.conditions}",
             "data": config.data,
             "samples": f"{len(prepared.train)} for training, {len(prepared.splits.test)} held out",
-            **({"columns": card.table.summary()} if card.table else {}),
+            **({"columns": card.table.summary(len(card.table.columns))} if card.table else {}),
             "sample shape": list(card.shape),
             "labels used": card.labels_used,
             "clusters": card.n_clusters,

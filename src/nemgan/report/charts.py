@@ -18,8 +18,10 @@ from nemgan.evaluation.grids import PALETTE
 
 Array = NDArray[Any]
 WIDTH, HEIGHT, SIDE = 340, 190, 400
-LEFT, RIGHT, TOP, BOTTOM = 40, 16, 14, 22
+LEFT, RIGHT, TOP, BOTTOM = 46, 16, 14, 22
 MOST_VERTICES = 300
+LETTER = 6
+"""Width of a letter of a label, about."""
 
 
 @dataclass(frozen=True)
@@ -89,10 +91,13 @@ def line_chart(
     for x in ticks(x_low, x_high):
         across = at(x, low).split()[0]
         parts.append(f'<text x="{across}" y="{HEIGHT - 6}" text-anchor="middle">{short(x)}</text>')
+    free = 0.0
     for x, label in marks:
         across = at(x, low).split()[0]
         parts.append(f'<path class="mark" d="M{across} {TOP}V{HEIGHT - BOTTOM}"/>')
-        parts.append(f'<text x="{across}" y="9" dx="3">{escape(label)}</text>')
+        if float(across) >= free:  # one that would be written over the last is left out
+            parts.append(f'<text x="{across}" y="9" dx="3">{escape(label)}</text>')
+            free = float(across) + 3 + LETTER * len(label)
     for line in pieces:
         thin = max(1, math.ceil(len(line.x) / MOST_VERTICES))
         kept = sorted({*range(0, len(line.x), thin), len(line.x) - 1})

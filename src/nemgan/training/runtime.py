@@ -43,6 +43,8 @@ def pick_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(offered[0])
     kind, colon, index = name.partition(":")
+    if kind == "gpu":
+        raise ConfigError(f"unknown device {name!r}: did you mean 'cuda'? (auto takes the fastest there is)")
     if kind not in _KINDS or (colon and not index.isdecimal()):
         raise unknown("device", name, ["auto", *_KINDS])
     counts = {"cpu": 1, "mps": 1, "cuda": torch.cuda.device_count()}
