@@ -72,10 +72,11 @@ def configure_and_read(words: Iterable[str]) -> tuple[Config, Splits | None]:
         defaults["prior"] = "uniform"
     config = build(overrides, defaults)
     usual, given = flat(build({}, defaults)), flat(config)
-    model_catalog.refuse(config.model, (key for key in overrides if given[key] != usual[key]))
+    asked_for = [key for key in overrides if given[key] != usual[key]]
+    model_catalog.refuse(config.model, asked_for)
     check_model(config)
     _check_conditions(config)
-    _check_given(config, [key for key in overrides if given[key]])
+    _check_given(config, [key for key in asked_for if given[key]])
     return config, splits
 
 
@@ -134,7 +135,7 @@ def _check_conditions(config: Config) -> None:
 
 
 def _check_given(config: Config, keys: Iterable[str]) -> None:
-    """See that the settings ``keys``, switched on by the user, can do something beside the others.
+    """See that the settings ``keys``, on and other than the preset's, can do something beside the others.
 
     Raises:
         ConfigError: one changes nothing.

@@ -33,6 +33,7 @@ from nemgan.report.figures import (
 )
 from nemgan.report.pictures import pictures
 from nemgan.report.repeat import command
+from nemgan.report.telling import telling
 from nemgan.settings import dotted, show
 from nemgan.storage import replace_file
 
@@ -52,7 +53,9 @@ def write(folder: Path) -> Path:
     result = Result.from_json(_read(folder / "result.json", f"finish it with nemgan train --resume {folder}"))
     config = _json(folder / "config.json")
     path = folder / "report.html"
-    html = render(result, config, _rows(folder / "metrics.jsonl"), _arrays(folder / "pictures.npz"), folder.name)
+    card = _json(folder / "model.json") if (folder / "model.json").is_file() else {}
+    rows, arrays = _rows(folder / "metrics.jsonl"), _arrays(folder / "pictures.npz")
+    html = render(result, config, rows, arrays, folder.name, card.get("columns") or ())
     try:
         replace_file(path, html.encode())
     except OSError as error:
@@ -66,8 +69,9 @@ def render(
     rows: Sequence[Mapping[str, Any]],
     arrays: Mapping[str, Array],
     name: str = "",
+    columns: Sequence[Mapping[str, Any]] = (),
 ) -> str:
-    """The page as text."""
+    """The page as text; ``columns`` are those of a table, as a run keeps them."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -89,6 +93,7 @@ def render(
         certainty=certainty(result),
         cards=cards(result),
         pictures=pictures(arrays, result),
+        telling=telling(columns, arrays),
         masses=bars,
         heaviest=max((share for _, shares in bars for *_, share in shares), default=0) or 1,
         confusion=confusion(result, found),
