@@ -144,13 +144,7 @@ def estimate_priors(
     random_state = seed_of(random_state)
     n = len(X)  # type: ignore[arg-type]
     codes, classes = encode(y, n) if y is not None else (np.full(n, -1, np.int64), np.empty(0))
-    m = n_clusters or len(classes)
-    if m < 2 or len(classes) == 1:
-        raise ConfigError("cannot tell kinds apart: give n_clusters=2 or more, or labels of at least two classes")
-    if m > n:
-        raise ConfigError(f"{n} samples are too few for n_clusters={m}: lower n_clusters or give more samples")
-    if m < len(classes):
-        raise ConfigError(f"n_clusters={m} is less than the {len(classes)} labelled classes: set it to that or more")
+    m = _kinds(n, len(classes), n_clusters)
     if 0 < len(classes) < m:
         warnings.warn(
             f"{m} kinds but labels of {len(classes)}: the masses are of the labelled classes, with the other kinds "
@@ -181,6 +175,18 @@ def estimate_priors(
         confidence=tuple(fit.confidence_ for fit in fits),
         suggested_n_clusters=fits[0].suggested_n_clusters_,
     )
+
+
+def _kinds(n: int, n_classes: int, n_clusters: int | None) -> int:
+    """Kinds among ``n`` samples with labels of ``n_classes``: as many as are asked for, or labelled."""
+    m = n_clusters or n_classes
+    if m < 2 or n_classes == 1:
+        raise ConfigError("cannot tell kinds apart: give n_clusters=2 or more, or labels of at least two classes")
+    if m > n:
+        raise ConfigError(f"{n} samples are too few for n_clusters={m}: lower n_clusters or give more samples")
+    if m < n_classes:
+        raise ConfigError(f"n_clusters={m} is less than the {n_classes} labelled classes: set it to that or more")
+    return m
 
 
 def _check_names(clusterer: Iterable[str]) -> None:

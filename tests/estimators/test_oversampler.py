@@ -84,6 +84,17 @@ def test_new_samples_are_of_their_class() -> None:
     assert (np.linalg.norm(new - 8, axis=1) < np.linalg.norm(new, axis=1)).mean() > 0.9
 
 
+@pytest.mark.parametrize("given", [True, False])
+def test_samples_of_given_classes_are_not_drawn_again(given: bool) -> None:
+    pytest.importorskip("imblearn")
+    from nemgan.estimators import NEMGANOverSampler
+
+    x, y = data()
+    sampler = NEMGANOverSampler(**QUICK, **({} if given else {"n_clusters": 2}))
+    sampler.fit_resample(x, y if given else None)
+    assert sampler.clusterer_ is not None and sampler.clusterer_.model_.redraws == (0 if given else 9)
+
+
 def test_minus_one_is_a_class_like_another() -> None:
     pytest.importorskip("imblearn")
     from nemgan.estimators import NEMGANOverSampler

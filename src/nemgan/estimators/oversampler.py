@@ -31,9 +31,10 @@ AUGMENT = 1.0
 class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
     """Balances classes, or clusters that it finds itself, with newly generated samples.
 
-    Every new sample comes straight from its class's own modes, so that a rare class costs no more than a common one;
-    one that the model puts in another class is drawn again (``gan.redraws``). The given samples come first in the
-    result, unchanged and in their order. New images are learned from turned, shifted and thickened copies of the given
+    Every new sample comes straight from its class's own modes, so that a rare class costs no more than a common one.
+    Where classes are given, none is drawn again: those near the border teach a classifier most (docs/notebook.md); of
+    clusters that it finds itself, one that the model puts elsewhere is. The given samples come first in the result,
+    unchanged and in their order. New images are learned from turned, shifted and thickened copies of the given
     ones, so that a class of twenty images becomes more than those twenty again; ``settings={"gan.augment": 0}`` learns
     from the images as they are.
 
@@ -149,7 +150,8 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         clusterer = self._found
         if clusterer is None:
             shares = np.bincount(codes) / len(codes)
-            own = {"connect.second_look": False}  # classes are given, and nothing is left to tell
+            # classes are given: nothing is left to tell, and new ones near the border teach most
+            own = {"connect.second_look": False, "gan.redraws": 0}
             clusterer = self._clusterer(self._shape is not None, own, n_clusters=len(classes), priors=shares)
             clusterer.fit(samples, codes)
             cluster_of = {label: k for k, label in enumerate(classes.tolist())}

@@ -108,5 +108,5 @@ def _steps(config: Config) -> dict[str, int]:
     return {
         key: value
         for key, value in flat(config).items()
-        if key.endswith(("steps", ".steps")) and not key.endswith("critic_steps") and isinstance(value, int) and value
+        if key.endswith("steps") and not key.endswith("critic_steps") and isinstance(value, int) and value
     }

@@ -1,6 +1,5 @@
 """A run folder in, one self-contained HTML page out. Reads files alone: no torch, no data set, no network."""
 
-from nemgan.evaluation.grids import grid
 from nemgan.report.page import write
 
-__all__ = ["grid", "write"]
+__all__ = ["write"]

@@ -171,7 +171,7 @@ def masses(result: Result, found: Sequence[Cluster]) -> list[tuple[str, list[tup
     return bars
 
 
-def confusion(result: Result, found: Sequence[Cluster]) -> dict[str, Any] | None:
+def confusion(result: Result) -> dict[str, Any] | None:
     """Rows of ``(class, [(count, share of the class)])`` with the matched clusters on the diagonal.
 
     Of more than ``MOST_SHOWN`` clusters or classes there are no rows and no columns.

@@ -96,7 +96,7 @@ def render(
         telling=telling(columns, arrays),
         masses=bars,
         heaviest=max((share for _, shares in bars for *_, share in shares), default=0) or 1,
-        confusion=confusion(result, found),
+        confusion=confusion(result),
         curves=curves(rows, result.n_clusters),
         evidence=evidence(result),
         neighbours=neighbours(result, found),
