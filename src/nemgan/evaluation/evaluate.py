@@ -310,7 +310,7 @@ def _floats(values: Array) -> tuple[float, ...]:
 
 def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None, model: Model) -> dict[str, str]:
     """What each figure is, in full, with the number of samples behind it."""
-    again = f", drawn again up to {redraws} times where astray" if (redraws := getattr(model, "redraws", 0)) else ""
+    again = f", drawn again up to {model.redraws} times where astray" if model.redraws else ""
     where = f"natural test split, n={n}"
     size = "" if judge is None or judge.accuracy is None else f" (test accuracy {judge.accuracy:.4f})"
     by_judge = f"by an independent classifier trained on the real labels{size}, n={n_generated}{again}"

@@ -112,6 +112,7 @@ class Model(nn.Module, ABC):
         averaged: maps a network's attribute name to the attribute holding its exponential moving average.
         has_modes: whether ``sample`` can draw from one cluster; where not, its clusters are those the posterior names.
         generates: whether its generator is trained at all; where not, the model clusters and ``sample`` is noise.
+        redraws: times, at most, that ``sample`` draws a sample again that ``posterior`` puts in another cluster.
         assigns_by: how ``posterior`` comes about, in words for the record.
         scratch: tensors that training carries from step to step beside the weights (a neighbour graph). Checkpoints
             hold them; a finished model does not.
@@ -123,6 +124,7 @@ class Model(nn.Module, ABC):
     averaged: Mapping[str, str] = {}
     has_modes: bool = True
     generates: bool = True
+    redraws: int = 0
     assigns_by: str = "posterior of the inverter"
 
     @abstractmethod

@@ -50,7 +50,6 @@ class NEMGAN(Model):
     Attributes:
         groups: cluster of each latent mode ``(K,)``.
         confidence: share of the assignment's entropy on which neighbours agree, in (−∞, 1]; NaN before it is measured.
-        redraws: times, at most, that ``sample`` draws one again that h puts in another cluster than its mode's.
         agreement: mean share of samples that two merges put alike (``consensus``), in (0, 1]; NaN before a merge.
         counts: evidence for each number of clusters up to M + 3, rows (m, joined, split) of ``counting.Count``.
     """
