@@ -202,7 +202,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
     def sample(
         self,
         n: int = 1,
-        cluster: Any = None,
+        cluster: int | str | None = None,
         priors: Literal["uniform"] | ArrayLike | None = None,
         random_state: Any = None,
     ) -> tuple[Array, NDArray[np.int64]]:

@@ -65,7 +65,7 @@ def generation(known: Mapping[str, Group]) -> Table:
             f"ACC is {number(RIGHT, 2)} of the true masses; diversity of {number(VARIED, 1)}.",
             "Mode purity: share of generated samples whose class, told by a classifier of real data, is that of their "
             "mode. Diversity: mean pairwise distance within a mode over that of its real cluster, the smallest mode's.",
-            "Returns: share of a mode's samples, each drawn once, that the model puts in the cluster; the others "
+            "Returns: share of a mode's samples, each drawn once, that the model puts in its cluster; others "
             "are drawn again, nine times at most, before anything else is measured (in records with other defaults of "
             "gan.redraws they are not). Beside the found masses: by the model's own decisions; the true: judged.",
             fd_note(known.values()),
