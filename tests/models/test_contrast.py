@@ -167,7 +167,7 @@ def swapped(model, data, shown):
     model.second.learned = False
     model.eval()
     first = predict(model, data.x).argmax(1)
-    assert connection.look_again(None, torch_generator(0, "t"))
+    assert connection.look_again(torch_generator(0, "t"))
     with torch.no_grad():
         said = model.second(torch.from_numpy(data.x).float() / 255).argmax(1).numpy()
     return (said != first).mean()

@@ -32,6 +32,7 @@ class Contrast(Connection):
     """The stages of the contrastive inverter of ``model`` on ``pool``."""
 
     source = "own"
+    meets_again = True
 
     def stages(self) -> list[Stage]:
         constants = self.model.settings.contrast

@@ -34,6 +34,9 @@ class Settling:
     ``model.scratch`` holds the votes (N, M) and the neighbours by h's own features (N, k), as ``connected`` left them.
     """
 
+    meets_again = False
+    """Whether masses are met once more after the second look, or left to where samples are few."""
+
     def __init__(self, model: NEMGAN, pool: Pool) -> None:
         self.model = model
         self.all, self.pool = pool, pool.some(model.settings.connect.samples)
@@ -58,9 +61,8 @@ class Settling:
         target = self.target(sizes / sizes.sum())
         if target is not None:
             self.meet(logits, target)
-        if model.known is None and self.told:  # labels may know better than what was voted
-            target = None
-        if self.look_again(target, rng) and target is not None:
+        voted = model.known is None and self.told  # labels may know better than what was voted
+        if self.look_again(rng) and self.meets_again and target is not None and not voted:
             self.meet(self.over_pool(model.logits), target)
         return self.measure()
 
@@ -69,14 +71,12 @@ class Settling:
         """Whether every cluster has labels."""
         return len(torch.unique(self.pool.labels)) == self.model.n_clusters
 
-    def look_again(self, target: Tensor | None, rng: torch.Generator) -> bool:
+    def look_again(self, rng: torch.Generator) -> bool:
         """Teach h's second look, if it is to have one; whether it has.
 
         It learns twice: from labels of every cluster and then from what h and it decide together; or else from h's
-        decisions and then from its own, for on the samples that h was fitted to h would repeat its mistakes.
-
-        Args:
-            target: masses (M,) that decisions are to have; None for those that h's have or, after labels, any.
+        decisions and then from its own, for on the samples that h was fitted to h would repeat its mistakes. What it
+        says is freed of masses: h's logits bring them, and without h those of h's decisions stand in (Bayes).
         """
         model, pool, told = self.model, self.pool, self.told
         if model.second is None or model.n_clusters < 2:
@@ -96,21 +96,19 @@ class Settling:
         with at_rest(model):
             own = by_parts(lambda part: model.inverter.logits(samples(part)), len(at), 1024)
         found = own = model.merged_logits(own).log_softmax(1)
-        if not told:
-            shares = torch.bincount(own.argmax(1), minlength=model.n_clusters) / len(own)
-            if shares.max() == 1:
-                return False
-            target = shares if target is None else target
+        shares = torch.bincount(own.argmax(1), minlength=model.n_clusters) / len(own)
+        if not told and shares.max() == 1:
+            return False
+        before = own if told else shares.clamp_min(1e-3).log()
         lessons = Lessons(model.second, samples, len(at), seed)
         weights = torch.where(labels >= 0, LABEL_WEIGHT, 1.0)
         for by_labels in (told, False):
-            met = found if target is None or by_labels else found + self.moves(found, target)
-            decided = labels if by_labels else torch.where(labels >= 0, labels, met.argmax(1))
+            decided = labels if by_labels else torch.where(labels >= 0, labels, found.argmax(1))
             if len(torch.unique(decided[decided >= 0])) < 2:
                 break
             strength, counted = (TOLD, torch.ones_like(weights)) if by_labels else (DECIDED, weights)
             said = lessons.learn(decided.cpu().numpy(), strength, counted.cpu().double().numpy())
-            found = own * told + torch.from_numpy(said).to(own)
+            found = before + torch.from_numpy(said).to(own)
         return model.second.learned
 
     def measure(self) -> Mapping[str, object]:
