@@ -14,6 +14,7 @@ from nemgan.evaluation.clustering import scores
 from nemgan.evaluation.evaluate import predict
 from nemgan.experiments.config import build
 from nemgan.models import catalog
+from nemgan.models.connected import Connection
 from nemgan.models.contrast import Contrast
 from nemgan.seeding import torch_generator
 from nemgan.training.loop import train
@@ -182,6 +183,20 @@ def test_a_second_look_learns_from_labels_of_every_cluster_else_from_h(trained):
     one[-20:] = 0  # of one cluster alone
     assert swapped(model, data, other) > 0.8
     assert swapped(model, data, none) < 0.2 and swapped(model, data, one) < 0.2
+
+
+def test_few_samples_of_a_rare_kind_are_kept_by_the_second_look_though_h_errs(trained):
+    data, model = trained
+    at = np.r_[np.flatnonzero(data.y == 0)[:96], np.flatnonzero(data.y == 1)[:24]]
+    few, model = data.x[at], copy.deepcopy(model)
+    with torch.no_grad():  # a bias that calls some of the frequent rare
+        model.inverter.mode.bias[model.groups == model.groups[-1]] += 0.5
+    model.second.learned = False
+    connection = Connection(model, Pool.of(Dataset(few, np.full(120, -1), data.class_names, "few")))
+    model.eval()
+    assert connection.look_again(torch_generator(0, "t"))
+    shares = np.bincount(predict(model, few).argmax(1), minlength=2) / 120
+    assert shares == pytest.approx([0.8, 0.2], abs=0.05)
 
 
 def test_known_masses_hold_after_the_second_look(trained):
