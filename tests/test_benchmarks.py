@@ -124,3 +124,9 @@ def test_rebalancing_is_skewed_and_judged(
         store(path, name, "breast_cancer-95", 0, ["classifier=forest"], **figures)
     text = shown(module, path, monkeypatch, capsys)
     assert text.count("tied +.004 (SMOTE)") == 3 and text.count("lost −.400 (SMOTE)") == 1
+
+
+def test_the_page_shows_what_is_stored(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    found = shown(script("tables", monkeypatch), FOLDER / "results" / "tables.jsonl", monkeypatch, capsys)
+    page = (FOLDER.parent / "docs" / "benchmarks.md").read_text("utf-8")
+    assert found.strip() and f"```text\n{found.strip()}\n```" in page

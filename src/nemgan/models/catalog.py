@@ -114,7 +114,7 @@ def restarted(defaults: Defaults, shape: tuple[int, ...], n: int) -> Defaults:
 
 
 def _thorough(shape: tuple[int, ...], n_clusters: int) -> Defaults:
-    """``connected`` for those who can wait two to three times as long: h is wider or, in colour, trained for longer.
+    """``connected`` for those who can wait three to five times as long: h is wider or, in colour, trained for longer.
 
     On vectors and small images, where either does harm, there are more restarts instead.
     """

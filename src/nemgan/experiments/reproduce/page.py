@@ -19,7 +19,7 @@ Written by `nemgan reproduce --write docs/reproduction.md` from the records in `
 Means ± standard deviation over seeds. "Paper" is what Mishra, Jayendran and Prathosh (2020) print; a row of theirs that
 no labelling can have is marked. A dash is a run that was not made; failed runs are counted as failed. No label chooses
 a run, a restart or a checkpoint of ours; its default settings were chosen with labels of training samples of other
-seeds, on these data sets (docs/notebook.md).
+seeds, on these data sets (docs/notebook.md). C1 to C3 are the paper's conditions (docs/theory.md); Ĉ1: C1 is not met.
 """
 
 
