@@ -211,6 +211,12 @@ class SecondLook(nn.Module):
         """Add ``moves`` (M,) to all that it says."""
         self.by_edges.bias.add_(moves)
 
+    def reorder(self, order: Tensor) -> None:
+        """Make cluster k what cluster ``order[k]`` is; ``order`` (M,) has each once."""
+        for regression in (self.by_edges, self.by_patches):
+            regression.weight.copy_(regression.weight[:, order])
+            regression.bias.copy_(regression.bias[order])
+
     def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *rest)
         self.learned = bool(self.taught)

@@ -101,7 +101,8 @@ class ConnectConfig(Section):
     """Weight of the micro-modes' loss while the clusters are refined."""
     second_look: bool = False
     """A second look at images when h has learned, at their edges and patches. It learns from labels where every cluster
-    has some, else from h's decisions, and then from what both decide. On for images of 16 pixels and more."""
+    has some and then from what both decide, else from h's decisions and then from its own. On for images of 16 pixels
+    and more."""
 
 
 class ContrastConfig(Section):

@@ -14,6 +14,7 @@ from nemgan.cli import app
 from nemgan.errors import CheckpointError, ConfigError
 from nemgan.experiments import agreement
 from nemgan.experiments.agreement import compare_runs
+from nemgan.experiments.folder import Card
 from nemgan.experiments.outputs import predict_run
 from nemgan.experiments.run import configure, run
 
@@ -37,10 +38,13 @@ def by_hand(monkeypatch: pytest.MonkeyPatch) -> dict[str, Fixed]:
         "first": Fixed([0, 0, 0, 0, 1, 1, 1, 2, 2, 2], 3),
         "renumbered": Fixed([2, 2, 2, 2, 0, 0, 0, 1, 1, 1], 3),
         "apart": Fixed([2, 2, 2, 0, 0, 0, 0, 1, 1, 1], 3),
+        "apart12": Fixed([2, 2, 2, 0, 0, 0, 0, 1, 1, 1], 3),
         "merged": Fixed([0, 0, 0, 0, 1, 1, 1, 1, 1, 1], 2),
     }
     monkeypatch.setattr(agreement, "load_run", lambda folder: (None, runs[folder.name]))
     monkeypatch.setattr(agreement, "predict", lambda model, x: np.eye(3)[model.clusters[x[:, 0, 0, 0]]])
+    white = {"apart12": 4095.0}
+    monkeypatch.setattr(agreement, "model_card", lambda f: Card((1, 8, 8), 3, None, 0, white=white.get(f.name)))
     monkeypatch.setattr(agreement, "_samples", lambda *_: [(X[:6], list("abcdef")), (X[6:], None)])
     return runs
 
@@ -76,6 +80,12 @@ def test_one_run_or_other_samples_are_refused(by_hand: dict[str, Fixed]) -> None
     by_hand["apart"].shape = (2,)
     with pytest.raises(ConfigError, match=r"apart takes samples of shape \(2,\)"):
         compare_runs([Path("first"), Path("apart")])
+
+
+def test_runs_with_another_white_need_samples_to_compare(by_hand: dict[str, Fixed], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"white is another pixel.*--data"):
+        compare_runs([Path("first"), Path("apart12")])
+    assert compare_runs([Path("first"), Path("apart12")], tmp_path).alike()[("first", "apart12")] == 0.9
 
 
 def test_two_seeds_from_the_command_line(tiny_settings: tuple[str, ...], tmp_path: Path) -> None:

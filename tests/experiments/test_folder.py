@@ -98,6 +98,9 @@ def test_a_damaged_record_hides_no_other_run(tmp_path: Path) -> None:
             (run / "result.json").write_text(record)
     said = [(row["agreement"], row["accuracy"]) for row in folders.overview(tmp_path)]
     assert said == [(1.0, 0.912), *[("damaged", "damaged")] * 2, *[("not finished", "not finished")] * 2]
+    (tmp_path / "0001-a-s0" / "config.json").write_text('{"from": "another release"}')
+    rows = folders.overview(tmp_path)
+    assert len(rows) == 5 and rows[1]["agreement"] == "unreadable" and rows[1]["data"] is None
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -236,6 +236,11 @@ def test_a_finished_run_is_trained_longer_to_the_same_bits(finished: Path, tmp_p
     assert resume_run(folder, ["gan.steps=12"], quiet=True) == folder
     assert same(folder, whole) and timeless(result(folder)) == timeless(result(whole))
     assert load_run(folder)[0] == load_run(whole)[0]
+    for name in ("result.json", "pictures.npz"):  # as if it had been killed before these were written
+        shutil.copy(finished / name, folder / name)
+    evaluate_run(folder)
+    assert timeless(result(folder)) == timeless(result(whole))
+    assert (folder / "pictures.npz").read_bytes() == (whole / "pictures.npz").read_bytes()
 
 
 @pytest.mark.usefixtures("no_judge")

@@ -205,6 +205,51 @@ def test_known_masses_hold_after_the_second_look(trained):
     assert np.allclose(shares, model.known, atol=0.02)
 
 
+@pytest.mark.parametrize(
+    ("kind", "masses", "labels", "times"),
+    [
+        (Contrast, MASSES, False, 2),
+        (Contrast, None, False, 2),
+        (Contrast, None, True, 1),  # labels of every cluster may know better than what was voted
+        (Connection, MASSES, False, 1),  # borders of grey images stay where samples are few
+        (Connection, None, False, 0),
+    ],
+)
+def test_whether_masses_are_met_again_after_the_second_look(kind, masses, labels, times, trained, monkeypatch):
+    data, model = trained
+    model = copy.deepcopy(model)
+    model.known, model.scratch["seen_neighbours"] = masses, model.scratch["own_neighbours"]
+    model.scratch["votes"] = torch.eye(2)[torch.from_numpy(data.y)]
+    shown = np.where(labels & (np.arange(len(data)) % 10 == 0), data.y, -1)
+    met = []
+    monkeypatch.setattr(kind, "meet", lambda *_: met.append(1))
+    monkeypatch.setattr(kind, "look_again", lambda *_: True)
+    if kind is Contrast:
+        model.scratch |= {"features": torch.zeros(1), "modes": torch.zeros(1)}
+    model.eval()
+    with torch.no_grad():
+        kind(model, Pool.of(Dataset(data.x, shown, data.class_names, "few"))).settle(torch_generator(0, "t"))
+    assert len(met) == times
+
+
+def test_clusters_of_unknown_masses_are_numbered_from_the_largest_after_all(trained, monkeypatch):
+    data, model = trained
+    model = copy.deepcopy(model)
+    model.known, model.scratch["votes"] = None, torch.eye(2)[torch.from_numpy(data.y)]  # the first is the larger
+    model.scratch |= {"features": torch.zeros(1), "modes": torch.zeros(1)}
+    second = model.groups == 1
+    with torch.no_grad():
+        model.inverter.mode.bias[second] += 50  # but in the end nearly all are of the second
+    monkeypatch.setattr(Contrast, "meet", lambda *_: None)
+    monkeypatch.setattr(Contrast, "look_again", lambda *_: False)
+    model.eval()
+    with torch.no_grad():
+        logs = Contrast(model, Pool.of(data.unlabelled())).settle(torch_generator(0, "t"))
+    assert model.masses()[0] > 0.9 and logs["masses"] == model.masses().tolist()
+    assert (model.groups == 0).equal(second) and (predict(model, data.x).argmax(1) == 0).mean() > 0.9
+    assert model.scratch["votes"].argmax(1).equal(torch.from_numpy(1 - data.y))
+
+
 def test_h_alone_is_what_is_trained(trained):
     _, model = trained
     x = torch.rand(4, *model.shape)

@@ -48,7 +48,7 @@ def merge_classes(data: Dataset, groups: Sequence[Sequence[int]], names: Sequenc
     if not len(keep):
         raise DataError(f"data {data.name!r} has no sample of classes {members}: choose classes that occur in it")
     names = names or [" + ".join(data.class_names[c] for c in group) for group in groups]
-    return replace(data, x=data.x[keep], y=y[keep], class_names=tuple(names))
+    return replace(data.take(keep), y=y[keep], class_names=tuple(names))
 
 
 def counts_for(available: Sequence[int], masses: Sequence[float]) -> tuple[int, ...]:

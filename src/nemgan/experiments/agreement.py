@@ -100,9 +100,11 @@ def compare_runs(folders: Sequence[Path], source: Path | None = None, *, skip_ba
             raise ConfigError(
                 f"{folder} takes samples of shape {model.shape}, {first} of {shape}: give runs on one data set"
             )
-    found, ids = [], list[str]()
-    for folder, (_, model) in zip(folders, loaded, strict=True):  # each reads a table's columns in its own way
-        parts = _samples(first, folder, source, skip_bad)
+    _check_white(folders, source)
+    found, ids, parts = [], list[str](), list[Part]()
+    for folder, (_, model) in zip(folders, loaded, strict=True):
+        if not parts or source is not None or len(shape) == 1:  # each reads a table's columns in its own way
+            parts = _samples(first, folder, source, skip_bad)
         found.append(np.concatenate([predict(model, x).argmax(1) for x, _ in parts]).astype(np.int64))
         ids = []
         for x, given in parts:
@@ -115,6 +117,20 @@ def compare_runs(folders: Sequence[Path], source: Path | None = None, *, skip_ba
     short = [folder.resolve().name for folder in folders]
     runs = short if len(set(short)) == len(short) else list(map(str, folders))
     return Comparison(tuple(runs), tuple(ids), clusters, own)
+
+
+def _check_white(folders: Sequence[Path], source: Path | None) -> None:
+    """See that all runs take the same pixel for white, or that each may read the samples at ``source`` in its way.
+
+    Raises:
+        ConfigError: they do not.
+    """
+    whites = [model_card(folder).white for folder in folders]
+    if source is None and len(set(whites)) > 1:
+        raise ConfigError(
+            f"white is another pixel in {folders[0]} than in other runs ({', '.join(map(str, whites))}): they were not "
+            "given the same data; say with --data which samples to compare them on"
+        )
 
 
 def _samples(first: Path, run: Path, source: Path | None, skip_bad: bool) -> list[Part]:

@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 FORMATS = ("onnx", "torch-export")
 RECIPE = (
     "z: dim numbers, uniform in [-noise, noise]; add 1 to z[first_mode_at + i], i an index into modes, drawn by mass "
-    "among those of the cluster wanted; x = generator(z); draw again, up to redraws times, what inverter puts elsewhere"
+    "among those of the cluster wanted; x = generator(z); draw again, up to redraws times, what inverter puts "
+    "elsewhere (of images it is given rint(255 * x) as uint8)"
 )
 """How samples of a cluster come of the exported networks."""
 

@@ -126,17 +126,22 @@ def overview(out: Path) -> list[dict[str, Any]]:
     """What the runs in ``out`` are about and what came of them, one entry each in order of their numbers.
 
     ``agreement`` and ``accuracy`` are None where they are not known, "not finished" where the run is not, and "damaged"
-    where its record cannot be read (``nemgan evaluate`` writes it anew).
+    where its record cannot be read (``nemgan evaluate`` writes it anew). Of a run whose configuration cannot be read,
+    which may be of another release, they are "unreadable", and the rest is None.
 
     Raises:
         ConfigError: no such folder.
-        CheckpointError: a run whose configuration is damaged.
     """
     if not out.is_dir():
         raise ConfigError(f"{out} is no folder: give the one that run folders were made in")
     found = []
     for folder in sorted((each.parent for each in out.glob(f"*/{MODEL}")), key=lambda each: (_number(each.name), each)):
-        config, card = read_config(folder), read_card(folder)
+        try:
+            config, card = read_config(folder), read_card(folder)
+        except CheckpointError:
+            rest = dict.fromkeys(("data", "model", "clusters", "labels", "prior", "seed", "generator"))
+            found.append({"run": folder.name, **rest, "agreement": "unreadable", "accuracy": "unreadable"})
+            continue
         found.append(
             {
                 "run": folder.name,
@@ -215,7 +220,7 @@ def read_config(folder: Path) -> Config:
         return Config.model_validate_json(text)
     except ValidationError as error:
         raise CheckpointError(
-            f"{folder / CONFIG} is damaged: {one_line(error)}; restore it or start a new run"
+            f"{folder / CONFIG} is damaged, or of another release: {one_line(error)}; restore it or start a new run"
         ) from None
 
 

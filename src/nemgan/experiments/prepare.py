@@ -140,12 +140,13 @@ def _check_given(config: Config, keys: Iterable[str]) -> None:
     Raises:
         ConfigError: one changes nothing.
     """
-    pairs = config.gan.joint and config.conditions.C2 and config.connected
+    pairs = config.gan.joint and config.conditions.C2 and config.connected and not config.gan.train_inverter
     needed = {
         "connect.second_look": (config.connected, "a connected h (connect.steps, or contrast.steps in colour)"),
+        "contrast.steps": (config.connected, "a connected h (connect.steps, or contrast.steps in colour)"),
         "gan.redraws": (config.conditions.C2, "conditions.C2=true"),
-        "gan.even": (pairs, "a critic of pairs (gan.joint=true) and a connected h"),
-        "gan.margin": (pairs, "a critic of pairs (gan.joint=true) and a connected h"),
+        "gan.even": (pairs, "a critic of pairs (gan.joint=true) and a connected h, done (gan.train_inverter=false)"),
+        "gan.margin": (pairs, "a critic of pairs (gan.joint=true) and a connected h, done (gan.train_inverter=false)"),
     }
     for key in keys:
         there, what = needed.get(key, (True, ""))

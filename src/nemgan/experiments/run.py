@@ -156,7 +156,7 @@ def model_card(folder: Path) -> Card:
 
 
 def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
-    """Evaluate a finished run again, and write its record if it has none that can be read.
+    """Evaluate a finished run again; write record and report where it has none that can be read, or a shorter run's.
 
     What training cost is taken from the model. Distances by ``extractors`` are added to the record there is, and to the
     report.
@@ -175,10 +175,11 @@ def evaluate_run(folder: Path, extractors: Iterable[str] = ()) -> Result:
         raise ConfigError(f"{folder} trained no generator (gan.steps=0): extractor {wanted[0]} has no samples to see")
     ready = [extractor(name) for name in wanted]
     with threads(config.threads), named(folder):
-        result = measure(config, model, prepare_again(config, model_card(folder), folder), folder, ready)
+        prepared = prepare_again(config, model_card(folder), folder)
+        result = measure(config, model, prepared, folder, ready)
         stored = _record(folder)
-        if stored is None:
-            write_text(folder / RESULT, result.to_json())
+        if stored is None or stored.steps != result.steps:  # or it was grown, and interrupted before its record
+            _write_results(folder, result, model, prepared.splits, config.seed)
         elif wanted:
             asked = {each.name for each in ready}
             new = [each for each in result.fidelity if each.extractor in asked]  # the judge's stays as it was
@@ -279,7 +280,7 @@ def named(folder: Path) -> Iterator[None]:
 def _finish(
     config: Config, prepared: Prepared, model: Model, folder: Path, *, resume: bool, quiet: bool, started: float
 ) -> None:
-    """Train (on), then evaluate, and write what the folder lacks."""
+    """Train (on), then evaluate, and write model, record, pictures and report."""
     pool = Pool.of(prepared.train, model.device)
     watch, before = config.train, _record(folder) if resume else None
 
@@ -321,8 +322,13 @@ def _finish(
     result = measure(config, model, prepared, folder)
     if before and before.steps == result.steps:  # of a finished run: distances that were added since are still true
         result = _with_distances(result, [*before.fidelity, *result.fidelity])
+    _write_results(folder, result, model, prepared.splits, config.seed)
+
+
+def _write_results(folder: Path, result: Result, model: Model, splits: Splits, seed: int) -> None:
+    """Write the record of a run, its report's pictures, and its report."""
     write_text(folder / RESULT, result.to_json())
-    save(folder / PICTURES, collect(model, prepared.splits, seed=config.seed))
+    save(folder / PICTURES, collect(model, splits, seed=seed))
     write_report(folder)
 
 

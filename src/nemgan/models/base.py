@@ -88,7 +88,7 @@ class Stage:
     Attributes:
         begin: called once before the first step (not again on resume).
         end: called once after the last step. Both get the stage's own random generator, may change the model's
-            parameters and buffers (nothing else), and ``end`` may return scalars and lists to log.
+            parameters, buffers and scratch (nothing else), and ``end`` may return scalars and lists to log.
         needed: asked when its turn comes; where it says no the stage is left out. What it says must follow from the
             model and its scratch, so that a resumed training goes the same way.
     """

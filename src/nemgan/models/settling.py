@@ -64,7 +64,10 @@ class Settling:
         voted = model.known is None and self.told  # labels may know better than what was voted
         if self.look_again(rng) and self.meets_again and target is not None and not voted:
             self.meet(self.over_pool(model.logits), target)
-        return self.measure()
+        logs = self.measure()
+        if model.known is None:  # in which order they are now
+            self.name_by_size(model.masses())
+        return {**logs, "masses": model.masses().tolist()}
 
     @property
     def told(self) -> bool:
@@ -123,7 +126,7 @@ class Settling:
         if len(self.all) > len(self.pool):  # whose labelled samples are in another mix, and whose number is smaller
             merged, modes = self.asked(self.all)
         self._set_prior(torch.bincount(modes, minlength=model.n_modes) / len(modes), merged.mean(0))
-        return {"confidence": float(confidence), "masses": model.masses().tolist()}
+        return {"confidence": float(confidence)}
 
     def sizes(self, logits: Tensor) -> Tensor:
         """Samples that are decided to be of each cluster (M,), from h's ``logits`` of them (N, K)."""
@@ -171,7 +174,7 @@ class Settling:
         of nearly equal mass, for that takes many moves at once.
 
         Args:
-            sizes: samples of each cluster as numbered so far ``(M,)``.
+            sizes: samples of each cluster as numbered so far, or their masses, ``(M,)``.
         """
         model, scratch = self.model, self.model.scratch
         if len(self.pool.labelled):
@@ -182,6 +185,8 @@ class Settling:
             order = torch.empty_like(order).scatter_(0, by_mass, order)
         model.groups.copy_(order.argsort()[model.groups])
         scratch["votes"] = scratch["votes"][:, order]
+        if model.second is not None:
+            model.second.reorder(order)
         return order
 
     def asked(self, pool: Pool) -> tuple[Tensor, Tensor]:
