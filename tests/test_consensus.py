@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from nemgan.consensus import consensus, label_costs, rename
+from nemgan.consensus import consensus, counted, label_costs, rename, unity
 from nemgan.data.neighbours import local_weights, nearest
 from nemgan.smoothing import cost, links
 
@@ -35,6 +35,7 @@ def test_clear_clusters_get_every_vote_whatever_their_masses():
     x, y = blobs([300, 120, 30], 0.5)
     found = vote(x, 3)
     assert found.votes.shape == (450, 3) and found.votes.sum(1) == pytest.approx(1)
+    assert (counted(found.voters, 3) == found.votes).all() and unity(found.voters) == 1
     assert accuracy(found.votes.argmax(1), y) == 1 and found.agreement == 1 and found.cost < 0.01
     for graph, sizes in found.partitions:
         assert graph.sum() == pytest.approx(1) and sizes.sum() == pytest.approx(1)

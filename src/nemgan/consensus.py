@@ -38,13 +38,15 @@ class Consensus:
     """What the merges of several partitions say together.
 
     Attributes:
-        votes: share of the merges that put a sample into a cluster ``(N, M)``, rows summing to one.
+        voters: clusters of the samples by each of the merges that vote, under one naming ``(V, N)``.
+        votes: share of these that put a sample into a cluster ``(N, M)``, rows summing to one.
         agreement: mean share of samples that two merges put alike, clusters matched, in (0, 1].
         cost: mean cost of the merges that voted.
         partitions: of each that voted, the one whose merge is most typical first: neighbour weights ``(modes, modes)``
             between its parts, and their masses ``(modes,)``.
     """
 
+    voters: Int
     votes: Float
     agreement: float
     cost: float
@@ -72,7 +74,7 @@ def consensus(
         labels: their clusters ``(L,)``.
 
     Returns:
-        The votes of the largest family of like merges: all of them where fewer than three are alike.
+        The largest family of like merges votes: all of them where fewer than three are alike.
     """
     between = links(*graph)
     judged = _Labels(labelled, labels)
@@ -89,12 +91,22 @@ def consensus(
     centre = int(np.lexsort((alike.sum(1), family.sum(1)))[-1])
     voters = np.flatnonzero(family[centre]) if family[centre].sum() >= min(3, runs) else np.arange(runs)
     ends = named[centre]  # where there are labels, they have named its clusters, those that they are of
-    votes = np.stack([(ends[voters] == k).mean(0) for k in range(n_clusters)], 1)
     pairs = alike[~np.eye(runs, dtype=bool)]
     agreement = float(pairs.mean()) if runs > 1 else 1.0
     order = sorted(voters.tolist(), key=lambda i: (i != centre, -alike[centre, i]))
     cost = float(np.mean(np.array(costs)[voters]))
-    return Consensus(votes, agreement, cost, tuple(parts[i] for i in order))
+    return Consensus(ends[voters], counted(ends[voters], n_clusters), agreement, cost, tuple(parts[i] for i in order))
+
+
+def counted(voters: Int, n_clusters: int) -> Float:
+    """Share of ``voters`` (V, N) that put each sample into each cluster ``(N, M)``."""
+    return np.stack([(voters == k).mean(0) for k in range(n_clusters)], 1)
+
+
+def unity(voters: Int) -> float:
+    """Mean share of samples that two of ``voters`` (V, N) put alike."""
+    alike = [(one == other).mean() for i, one in enumerate(voters) for other in voters[:i]]
+    return float(np.mean(alike)) if alike else 1.0
 
 
 class _Labels(NamedTuple):

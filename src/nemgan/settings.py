@@ -115,6 +115,9 @@ class ContrastConfig(Section):
     below: Weight = 0.9
     """Agreement of the merges below which the second network learns at all; above 1 it always does. With
     ``connect.partitions=1`` there is nothing to agree with, and no doubt."""
+    judged: Weight = 0.0
+    """Without labels, agreement of the merges that vote (which leave out those of another mind) below which the second
+    network learns too: the half of them is heard that cuts least of its neighbours apart."""
     share: Fraction = 0.67
     """Share of the second network's neighbours among all by which h learns, and among those that are cut apart."""
     width: Count = 32

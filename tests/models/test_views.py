@@ -13,6 +13,7 @@ from nemgan.evaluation.evaluate import predict
 from nemgan.experiments.config import build
 from nemgan.models import catalog
 from nemgan.models.connected import Connection
+from nemgan.seeding import torch_generator
 from nemgan.training.loop import Hook, train
 
 SHAPE, MASSES = (1, 16, 16), np.array([0.7, 0.3])
@@ -101,6 +102,27 @@ def test_doubt_is_less_agreement_than_the_limit():
         assert connection.doubtful() is doubtful
 
 
+def test_of_merges_of_one_family_those_are_heard_that_views_cut_least():
+    data, model = data_of(200), made(**{"contrast.below": 0.9, "contrast.judged": 0.99})
+    connection = Connection(model, Pool.of(data.unlabelled()))
+    connection.look(torch_generator(0, "t"))
+    model.agreement.fill_(0.95)
+    assert not connection.unsettled()  # nobody has voted
+    y = torch.from_numpy(data.y)
+    wrong = y.clone()
+    wrong[:20] = 1 - wrong[:20]
+    model.scratch["voters"] = torch.stack([y] * 4 + [wrong] * 4)
+    assert connection.divided() and not connection.doubtful() and connection.unsettled()
+    kin = np.stack([np.flatnonzero(data.y == kind)[:6] for kind in data.y])  # what views have learned: kinds
+    model.eval()
+    with torch.no_grad():
+        logs = connection.judge((kin, np.ones(kin.shape, np.float32)))
+    assert len(logs["judged"]) == 8 and model.scratch["votes"].argmax(1).equal(y)
+    assert model.scratch["votes"].max(1).values.min() == 1 and "seen_neighbours" not in model.scratch
+    model.scratch["voters"] = torch.stack([y] * 8)
+    assert not connection.unsettled()
+
+
 def test_masses_are_met_only_where_they_are_known_in_doubt_and_without_labels(trained):
     data, model = trained
     few = Dataset(data.x, np.where(np.arange(len(data)) % 25 == 0, data.y, -1), data.class_names, "few")
@@ -111,9 +133,11 @@ def test_masses_are_met_only_where_they_are_known_in_doubt_and_without_labels(tr
     assert Connection(sure, Pool.of(data.unlabelled())).target(shares) is None
 
 
+@pytest.mark.parametrize("limit", ["below", "judged"])
 @pytest.mark.parametrize("at", [3, 6, 7, 11])
-def test_a_training_that_stopped_before_in_or_after_it_ends_the_same(tmp_path, at):
-    short = {"connect.steps": 6, "contrast.steps": 4, "connect.refine_steps": 3}
+def test_a_training_that_stopped_before_in_or_after_it_ends_the_same(tmp_path, at, limit):
+    limits = {"contrast.below": 0.0, "contrast.judged": 0.0, f"contrast.{limit}": 1.5}
+    short = {"connect.steps": 6, "contrast.steps": 4, "connect.refine_steps": 3, **limits}
     data, whole, broken, resumed = data_of(80), made(**short), made(**short), made(**short)
     train(whole, Pool.of(data.unlabelled()), seed=0)
 

@@ -93,6 +93,7 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.micro_weight": 0.0,
             # where pixels leave it open how many kinds belong together, views that show most of an image may tell
             "contrast.steps": 1000,
+            "contrast.judged": 0.99,
             "contrast.area": 0.6,
             "contrast.crop": 0.8,
         }

@@ -9,7 +9,8 @@ Three steps, none of which sees a generated sample (docs/theory.md):
 3. *refine*: the same loss on the M clusters, with the merged (or known) masses as the prior.
 
 Where merges of raw neighbours disagree, a second network learns to tell views of images apart (``views``), and the
-neighbours by its features, *seen* ones, join the raw ones in another merge and in what follows.
+neighbours by its features, *seen* ones, join the raw ones in another merge and in what follows. Where merges are of one
+family but not of one mind, the seen neighbours say which half of them is heard, and no more.
 
 Labels, if some are disclosed, enter as a cross-entropy and a cost of the merge; without any that code is not reached.
 """
@@ -27,7 +28,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nemgan import smoothing
-from nemgan.consensus import Consensus, Graph, consensus, rename
+from nemgan.consensus import Consensus, Graph, consensus, counted, rename, unity
 from nemgan.counting import agreed, evidence
 from nemgan.data.augment import fitting
 from nemgan.data.neighbours import flatten, local_weights, nearest, project
@@ -48,6 +49,8 @@ AGREEING = 3
 """Partitions that have to agree on evidence for another number of clusters."""
 LABELLED = 64
 """Labelled samples, drawn with replacement, in a batch of refining."""
+KEPT = ("own_neighbours", "own_weights", "voters", "votes")
+"""What is kept of the best restart."""
 NEARLY = 1.25
 """A restart that costs at most so many times as much as the best one is another answer, nearly as good."""
 
@@ -111,19 +114,43 @@ class Connection(Settling):
         ]
         if self.model.viewer is not None:
             phases, steps = (self.views.phase(),), self.model.settings.contrast.steps
-            stages.append(Stage("contrast", steps, phases, needed=self.doubtful, end=self.see))
+            stages.append(Stage("contrast", steps, phases, needed=self.unsettled, end=self.see))
         return [*stages, Stage("refine", settings.refine_steps, (relook, refine), end=self.settle)]
+
+    def unsettled(self) -> bool:
+        """Whether contrastive neighbours are needed, for another merge or to judge the merges there are."""
+        return self.doubtful() or self.divided()
 
     def doubtful(self) -> bool:
         """Whether merges agree on less than they should."""
         return float(self.model.agreement) < self.model.settings.contrast.below
 
+    def divided(self) -> bool:
+        """Whether, without labels, the merges that vote agree on less than they should."""
+        voters = self.model.scratch.get("voters")
+        return voters is not None and unity(voters.cpu().numpy()) < self.model.settings.contrast.judged
+
     def see(self, rng: torch.Generator) -> Mapping[str, object]:
-        """Find the neighbours by the directions of contrastive features, and merge again."""
+        """Find the neighbours by the directions of contrastive features; merge again, or judge the merges there are."""
         found = F.normalize(self.over_pool(self.views.trunk), dim=1)
         index, weights = self._graph(project(F.normalize(found - found.mean(0), dim=1).cpu().numpy(), 128))
+        if not self.doubtful():
+            return self.judge((index.cpu().numpy(), weights.cpu().numpy()))
         self.model.scratch.update(seen_neighbours=index, seen_weights=weights)
         return self.merge(rng)
+
+    def judge(self, graph: Graph) -> Mapping[str, object]:
+        """Hear only the half of the voting merges, three at least, that cost least on ``graph``.
+
+        On raw neighbours they cost alike. Which of two families is right views do not know (on MNIST-5 they prefer a
+        wrong one), but of one family they know the borders.
+        """
+        model, scratch, between = self.model, self.model.scratch, smoothing.links(*graph)
+        voters = scratch["voters"].cpu().numpy()
+        costs = np.array([smoothing.cost(between, each, model.n_clusters, model.known) for each in voters])
+        heard = voters[costs.argsort(kind="stable")[: max(3, len(voters) // 2)]]
+        scratch["votes"] = torch.from_numpy(counted(heard, model.n_clusters)).float().to(self.pool.device)
+        return {"judged": costs.tolist(), **self._group()}
 
     def start_again(self, rng: torch.Generator) -> None:
         """A new h, and neighbours by the raw samples again."""
@@ -147,12 +174,12 @@ class Connection(Settling):
         costs = [float(scratch[f"cost/{each}"]) for each in range(run + 1)]
         best = int(np.argmin(costs))
         if best == run:
-            kept = model.state_dict() | {key: scratch[key] for key in ("own_neighbours", "own_weights", "votes")}
+            kept = model.state_dict() | {key: scratch[key] for key in KEPT if key in scratch}
             scratch.update({f"best/{key}": value.clone() for key, value in kept.items()})
         if run < restarts - 1:
             return logs
         kept = {key.removeprefix("best/"): scratch.pop(key) for key in list(scratch) if key.startswith("best/")}
-        scratch.update({key: kept.pop(key) for key in ("own_neighbours", "own_weights", "votes")})
+        scratch.update({key: kept.pop(key) for key in KEPT if key in kept})
         model.load_state_dict(kept)
         decided = [scratch.pop(f"decided/{each}").cpu().numpy() for each in range(restarts)]
         for each in range(restarts):
@@ -269,6 +296,8 @@ class Connection(Settling):
             rng=draw,
         )
         scratch["votes"] = torch.from_numpy(found.votes).float().to(pool.device)
+        if model.viewer is not None and not len(pool.labelled):  # it may be asked to judge them
+            scratch["voters"] = torch.from_numpy(found.voters).to(pool.device)
         model.agreement.fill_(found.agreement)
         model.counts.fill_(float("nan"))
         if self.parts() <= COUNTED:
@@ -284,12 +313,16 @@ class Connection(Settling):
 
     def merge(self, rng: torch.Generator) -> Mapping[str, object]:
         """Vote, give each micro-mode its cluster, and set the prior over both."""
-        model = self.model
         found = self.vote(rng)
+        return {"cost": found.cost, "agreement": found.agreement, **self._group()}
+
+    def _group(self) -> Mapping[str, object]:
+        """Give each micro-mode its cluster by the votes, and set the prior over both."""
+        model = self.model
         p = self.over_pool(model.inverter.logits).softmax(1)
         model.groups.copy_(nested(p.T @ model.scratch["votes"]))
         self._set_prior(torch.bincount(p.argmax(1), minlength=model.n_modes) / len(p))
-        return {"cost": found.cost, "agreement": found.agreement, "masses": model.masses().tolist()}
+        return {"masses": model.masses().tolist()}
 
     def cost(self) -> float:
         """What h's clusters cut of the samples' graph, which is the same in all restarts; labels it gets wrong."""

@@ -55,6 +55,7 @@ class Settling:
         critic of pairs is shown, and a mode that it never saw real samples of would be drawn at random (C3).
         """
         model = self.model
+        model.scratch.pop("voters", None)
         logits = self.over_pool(model.logits)
         sizes = self.sizes(logits)
         sizes = sizes[self.name_by_size(sizes)]
