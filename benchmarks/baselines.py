@@ -39,7 +39,7 @@ from nemgan.data.catalog import load
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.subsets import hide_labels
 from nemgan.evaluation.clustering import scores
-from nemgan.evaluation.evaluate import embed
+from nemgan.evaluation.inference import embed
 from nemgan.experiments.reproduce.cells import CLUSTERS_ONLY, Cell, append, code, read, todo
 from nemgan.experiments.reproduce.paper import TABLE_3
 from nemgan.experiments.reproduce.zero_labels import ASKED, CONTROLS, FEATURES, KNOWN, METHODS, SEEDS

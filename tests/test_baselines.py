@@ -13,7 +13,7 @@ import pytest
 
 from nemgan.data.catalog import load
 from nemgan.data.subsets import hide_labels
-from nemgan.evaluation.evaluate import embed
+from nemgan.evaluation.inference import embed
 from nemgan.experiments.reproduce.cells import Cell, read
 from nemgan.seeding import numpy_generator
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nemgan.errors import NemganError
     from nemgan.estimators.clusterer import NEMGANClusterer
     from nemgan.estimators.oversampler import NEMGANOverSampler
-    from nemgan.evaluation.evaluate import embed, generate, predict
+    from nemgan.evaluation.inference import embed, generate, predict
     from nemgan.experiments.config import Config
     from nemgan.experiments.run import configure, evaluate_run, load_run, resume_run, run
     from nemgan.priors import estimate_priors
@@ -54,12 +54,12 @@ _HOMES = {
     "NemganError": "nemgan.errors",
     "Splits": "nemgan.data.dataset",
     "configure": "nemgan.experiments.run",
-    "embed": "nemgan.evaluation.evaluate",
+    "embed": "nemgan.evaluation.inference",
     "estimate_priors": "nemgan.priors",
     "evaluate_run": "nemgan.experiments.run",
-    "generate": "nemgan.evaluation.evaluate",
+    "generate": "nemgan.evaluation.inference",
     "load_run": "nemgan.experiments.run",
-    "predict": "nemgan.evaluation.evaluate",
+    "predict": "nemgan.evaluation.inference",
     "resume_run": "nemgan.experiments.run",
     "run": "nemgan.experiments.run",
 }

@@ -13,9 +13,10 @@ import torch
 from nemgan.data.dataset import Splits
 from nemgan.errors import ConfigError, DataError
 from nemgan.evaluation.compare import compare
-from nemgan.evaluation.evaluate import Facts, Result, evaluate
+from nemgan.evaluation.evaluate import evaluate
 from nemgan.evaluation.extractors import Itself, extractor, inception_weights
 from nemgan.evaluation.fidelity import frechet
+from nemgan.evaluation.result import Facts, Result
 
 
 class Pixels(Itself):

@@ -10,8 +10,10 @@ import torch
 
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import CheckpointError, ConfigError, DataError
-from nemgan.evaluation.evaluate import Facts, Result, _shares, embed, evaluate, generate, predict
+from nemgan.evaluation.evaluate import _shares, evaluate
+from nemgan.evaluation.inference import embed, generate, predict
 from nemgan.evaluation.judge import Judge
+from nemgan.evaluation.result import Facts, Result
 
 FACTS = Facts("templates", "blocks", "none", 3, 0, "learned", 1.5, 7, None, {"nemgan": "0"})
 

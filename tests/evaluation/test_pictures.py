@@ -11,7 +11,7 @@ from PIL import Image
 from nemgan.data.dataset import Dataset, Splits
 from nemgan.errors import CheckpointError, DataError
 from nemgan.evaluation import pictures
-from nemgan.evaluation.evaluate import predict
+from nemgan.evaluation.inference import predict
 from nemgan.evaluation.pictures import collect, flat_picture, grid, save
 
 

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from nemgan.errors import NemganError
-from nemgan.evaluation.evaluate import predict
+from nemgan.evaluation.inference import predict
 from nemgan.experiments.config import build
 from nemgan.experiments.export import export_model, export_run
 from nemgan.experiments.run import configure, load_run, run

@@ -18,8 +18,8 @@ from nemgan import report
 from nemgan.data import catalog
 from nemgan.data.dataset import Splits
 from nemgan.errors import CheckpointError, ConfigError, NemganError
-from nemgan.evaluation.evaluate import generate, predict
 from nemgan.evaluation.extractors import Itself
+from nemgan.evaluation.inference import generate, predict
 from nemgan.experiments import prepare as preparing
 from nemgan.experiments import run as running
 from nemgan.experiments.hooks import seconds_to_good, stopwatch

@@ -9,7 +9,7 @@ from nemgan.data.dataset import Dataset
 from nemgan.data.pool import Pool
 from nemgan.errors import ConfigError
 from nemgan.evaluation.clustering import scores
-from nemgan.evaluation.evaluate import predict
+from nemgan.evaluation.inference import predict
 from nemgan.experiments.config import build
 from nemgan.models import catalog
 from nemgan.models.connected import Connection

@@ -14,7 +14,7 @@ from nemgan.counting import Count, fitting_better
 from nemgan.data.dataset import Dataset
 from nemgan.data.pool import Pool
 from nemgan.estimators.plan import MODEL
-from nemgan.evaluation.evaluate import generate
+from nemgan.evaluation.inference import generate
 from nemgan.experiments.config import Config
 from nemgan.models import catalog
 from nemgan.models.base import Model, at_rest

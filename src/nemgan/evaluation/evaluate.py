@@ -7,109 +7,33 @@ samples that are scored is what Hungarian accuracy means; with tens of samples a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from nemgan.callers import as_by_default
 from nemgan.counting import Count
 from nemgan.data.dataset import Dataset, Splits
-from nemgan.data.ondisk import Samples
-from nemgan.errors import ConfigError, DataError
 from nemgan.evaluation import clustering, modes
 from nemgan.evaluation.compare import Pair, compare
 from nemgan.evaluation.extractors import Extractor, Itself, OfJudge
+from nemgan.evaluation.full_names import DOUBT, MOST_SEPARATED, N_AMBIGUOUS, PER_MODE, full_names
+from nemgan.evaluation.inference import embed, generate, predict
 from nemgan.evaluation.judge import Judge
 from nemgan.evaluation.margins import Margins, least_certain, margins
-from nemgan.evaluation.result import GENERATED, Ambiguous, Facts, Result, Separation
+from nemgan.evaluation.result import Ambiguous, Facts, Result, Separation
 from nemgan.evaluation.separation import separation
-from nemgan.models.base import Model, at_rest
-from nemgan.parts import by_parts
+from nemgan.models.base import Model
 from nemgan.seeding import numpy_generator, torch_generator
 
-__all__ = ["Facts", "Result", "embed", "evaluate", "generate", "predict"]
-
 Array = NDArray[Any]
-BATCH = 512
 N_GENERATED = 2000
-N_AMBIGUOUS = 12
-DOUBT = 0.5
-"""Margin between the two likeliest clusters below which a sample is doubtful."""
-MOST_SEPARATED = 2000
-"""Training samples whose neighbour graph is cut, at most."""
-PER_MODE, OF_ALL_MODES = 500, 10_000
-"""Samples of each mode that are compared with real ones, at most; and of all modes together."""
-
-
-def predict(model: Model, x: Samples, batch: int = BATCH) -> NDArray[np.float32]:
-    """Posterior over clusters ``(N, M)`` of raw samples: uint8 images ``(N, C, H, W)`` or float vectors ``(N, D)``.
-
-    Raises:
-        DataError: the samples' shape or type is not the model's.
-    """
-    return _apply(model, x, batch, model.posterior, model.n_clusters)
-
-
-def embed(model: Model, x: Samples, batch: int = BATCH) -> NDArray[np.float32]:
-    """The model's features ``(N, F)`` of raw samples, as for ``predict``."""
-    return _apply(model, x, batch, model.features, 0)
-
-
-@as_by_default()
-def _apply(
-    model: Model, x: Samples, batch: int, function: Callable[[Tensor], Tensor], width: int
-) -> NDArray[np.float32]:
-    kind = "uint8" if len(model.shape) == 3 else "float32"
-    if isinstance(x, np.ndarray):
-        x = np.ascontiguousarray(x, x.dtype.newbyteorder("="))
-    if x.shape[1:] != model.shape or x.dtype != kind:
-        raise DataError(
-            f"the model takes {kind} samples of shape {model.shape}, not {x.dtype} of {x.shape[1:]}: convert them"
-        )
-    if not len(x):
-        return np.zeros((0, width), np.float32)
-    with at_rest(model):
-
-        def part(at: slice) -> Tensor:
-            return function(model.encode(torch.tensor(x[at], device=model.device))).flatten(1).float().cpu()
-
-        found: NDArray[np.float32] = by_parts(part, len(x), batch).numpy()
-    return found
-
-
-@as_by_default()
-def generate(
-    model: Model, n: int, rng: torch.Generator, cluster: int | None = None, batch: int = BATCH, *, once: bool = False
-) -> tuple[Array, NDArray[np.int64]]:
-    """``n`` generated samples on the raw scale, ``(n, *shape)`` uint8 or float32, and their clusters ``(n,)``.
-
-    ``cluster`` draws from that cluster alone; otherwise clusters follow the model's prior. ``once`` keeps samples that
-    the model would draw again, for h puts them in another cluster than their mode's (``gan.redraws``).
-
-    Raises:
-        ConfigError: there is no such cluster, the model has no modes to draw from one by one, or its generator is not
-            trained.
-    """
-    if not model.generates:
-        raise ConfigError(
-            "this model's generator was not trained (gan.steps=0): give it steps, or go on with a finished run by "
-            "nemgan train --resume RUN gan.steps=1500"
-        )
-    if cluster is not None and not 0 <= cluster < model.n_clusters:
-        raise ConfigError(f"there is no cluster {cluster}: the model has clusters 0 … {model.n_clusters - 1}")
-    samples = [np.zeros((0, *model.shape), np.uint8 if len(model.shape) == 3 else np.float32)]
-    clusters = [np.zeros(0, np.int64)]
-    with at_rest(model):
-        for start in range(0, n, batch):
-            x, modes = (model.once if once else model.sample)(min(batch, n - start), rng, cluster)
-            samples.append(model.decode(x).cpu().numpy())
-            clusters.append(modes.cpu().numpy())
-    return np.concatenate(samples), np.concatenate(clusters)
+OF_ALL_MODES = 10_000
+"""Samples of all modes together that are compared with real ones, at most."""
 
 
 @as_by_default()
@@ -171,7 +95,7 @@ def evaluate(
         separation=_separation(model, splits.train, facts.seed),
         doubtful=float((sure.margin < DOUBT).mean()),
         ambiguous=_ambiguous(test, sure),
-        metrics=_full_names(int(table.sum()), len(test), n_generated, judge, model),
+        metrics=full_names(int(table.sum()), len(test), n_generated, judge, model),
         **(_generation(model, seen, judge, n_generated, extractors) if n_generated else {}),
     )
 
@@ -306,53 +230,3 @@ def _means(right: Array, modes: Array, n_clusters: int) -> tuple[float | None, .
 
 def _floats(values: Array) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
-
-
-def _full_names(n: int, n_test: int, n_generated: int, judge: Judge | None, model: Model) -> dict[str, str]:
-    """What each figure is, in full, with the number of samples behind it."""
-    again = f", drawn again up to {model.redraws} times where astray" if model.redraws else ""
-    where = f"natural test split, n={n}"
-    size = "" if judge is None or judge.accuracy is None else f" (test accuracy {judge.accuracy:.4f})"
-    by_judge = f"by an independent classifier trained on the real labels{size}, n={n_generated}{again}"
-    exact = ", each mode weighted to its mass" if model.has_modes else ""
-    names = {
-        "acc": f"Hungarian accuracy, {where}",
-        "nmi": f"normalised mutual information (arithmetic mean), {where}",
-        "ari": f"adjusted Rand index, {where}",
-        "purity": f"purity: share in the commonest class of their cluster, {where}",
-        "macro_recall": f"mean recall over classes of the Hungarian-matched labelling, {where}",
-        "mode_purity": f"share of generated samples in the class matched to their mode, judged {by_judge}",
-        "mode_purities": f"mode purity of each mode, judged {by_judge}",
-        "generated_masses": f"masses of the classes of samples generated from the prior, judged {by_judge}{exact}",
-        "true_masses": "masses of the classes in the training split's labels (test split's where it has none)",
-        "learned_prior": "masses of the model's clusters, by matched class where there are labels",
-        "cluster_masses": "masses of the model's clusters, by cluster",
-        "found_masses": f"share of test samples put in each cluster, n={n_test}",
-        "prior_l1": "L1 distance (sum of absolute differences) of learned prior and true masses",
-        "generated_vs_found_l1": f"L1 distance of the clusters the model finds in its own samples (n={n_generated}"
-        f"{again}{exact}) and in the test split (n={n_test})",
-        "generated_found": f"share of generated samples (n={n_generated}{again}{exact}) that the model itself puts "
-        "in each cluster",
-        "mode_returns": f"share of a mode's samples (of n={n_generated}, each drawn once) that the model puts in its "
-        "cluster",
-        "separation": "normalised cuts of the neighbour graph of training samples in the model's features, between "
-        f"clusters (joined) and through each (split), n={MOST_SEPARATED} at most (no labels)",
-        "doubtful": f"share of test samples whose two likeliest clusters differ by less than {DOUBT}, n={n_test}",
-        "ambiguous": f"the {N_AMBIGUOUS} test samples with the smallest margin, n={n_test}",
-        "mode_diversity": "mean pairwise distance of generated samples of a mode, divided by that of as many real test "
-        f"samples of the found cluster (up to {PER_MODE}), in the judge's features",
-        "fidelity": "Fréchet distance (fd; fd_real: of training samples), KID, precision, recall, density, coverage "
-        "and mean Fréchet distance within clusters (icfd), of generated and test samples, by extractor",
-        "modes": "modes of the data that generated samples cover, KL(generated ‖ true) in nats, share within 3 sigma",
-        "judge_accuracy": f"accuracy of the independent classifier, {where}",
-        "agreement": "share of training samples that two merges of different partitions put alike, mean (no labels)",
-        "counts": "by number of clusters: normalised cut of the closest pair, and of the best split; of up to three "
-        "partitions the best answer for the number asked for, the worst for others (no labels)",
-        "confidence": "share of the clustering's entropy on which neighbouring training samples agree (no labels)",
-        "seconds": "seconds of training",
-        "steps": "steps of training, all stages",
-        "seconds_to_acc_95": "seconds, start-up included, until held-out Hungarian accuracy first reached .95",
-        "labels_used": "training labels disclosed to the model",
-    }
-    left_out = () if n_generated else (*GENERATED, "judge_accuracy")
-    return {key: name for key, name in names.items() if key not in left_out}

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from nemgan.data.dataset import Splits
 from nemgan.errors import CheckpointError
-from nemgan.evaluation.evaluate import N_AMBIGUOUS, embed, generate, predict
+from nemgan.evaluation.full_names import N_AMBIGUOUS
 from nemgan.evaluation.grids import grid
+from nemgan.evaluation.inference import embed, generate, predict
 from nemgan.evaluation.margins import least_certain, margins
 from nemgan.models.base import Model
 from nemgan.seeding import derive, numpy_generator, torch_generator

@@ -16,7 +16,7 @@ from nemgan.consensus import names
 from nemgan.data.files import Reading, find
 from nemgan.data.ondisk import Samples
 from nemgan.errors import ConfigError, DataError
-from nemgan.evaluation.evaluate import predict
+from nemgan.evaluation.inference import predict
 from nemgan.experiments.folder import read_config
 from nemgan.experiments.outputs import quoted
 from nemgan.experiments.prepare import load

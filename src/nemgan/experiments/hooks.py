@@ -14,8 +14,8 @@ import numpy as np
 
 from nemgan.data.dataset import Splits
 from nemgan.evaluation.clustering import scores
-from nemgan.evaluation.evaluate import generate, predict
 from nemgan.evaluation.grids import grid
+from nemgan.evaluation.inference import generate, predict
 from nemgan.models.base import Model
 from nemgan.seeding import numpy_generator, torch_generator
 from nemgan.training.loop import Hook, Moment

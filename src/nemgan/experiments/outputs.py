@@ -19,8 +19,8 @@ from nemgan.data.files import Reading, find, printable
 from nemgan.data.folders import find_pictures
 from nemgan.data.tables import table_text
 from nemgan.errors import ConfigError, DataError
-from nemgan.evaluation.evaluate import generate, predict
 from nemgan.evaluation.grids import grid
+from nemgan.evaluation.inference import generate, predict
 from nemgan.evaluation.margins import margins
 from nemgan.evaluation.pictures import save
 from nemgan.experiments.folder import slug, write_text

@@ -19,11 +19,11 @@ from nemgan.data.catalog import data_root, names
 from nemgan.data.dataset import Splits
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError
-from nemgan.evaluation.evaluate import Facts, evaluate
+from nemgan.evaluation.evaluate import evaluate
 from nemgan.evaluation.extractors import Extractor, extractor
 from nemgan.evaluation.judge import judge_of
 from nemgan.evaluation.pictures import collect, save
-from nemgan.evaluation.result import Fidelity, Result
+from nemgan.evaluation.result import Facts, Fidelity, Result
 from nemgan.experiments import hooks
 from nemgan.experiments.config import Config, build, flat, parse_overrides
 from nemgan.experiments.folder import (

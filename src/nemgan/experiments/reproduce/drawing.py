@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nemgan.data.catalog import load
-from nemgan.evaluation.evaluate import generate
 from nemgan.evaluation.grids import PALETTE, grid
+from nemgan.evaluation.inference import generate
 from nemgan.experiments.reproduce import figures
 from nemgan.experiments.reproduce.cells import Cell, Record, failed
 from nemgan.experiments.reproduce.tables import Store, number
