@@ -139,6 +139,8 @@ def _configured(model: str, data: str, words: tuple[str, ...]) -> Mapping[str, A
     shaping = ("prior", *flat(ModelSettings()))
     if not config["gan.steps"]:  # nothing is generated, whatever these sections say
         shaping = tuple(key for key in shaping if key == "gan.steps" or not key.startswith(("gan.", "latent.")))
+    if config["labels"]:  # with which no merge is judged
+        shaping = tuple(key for key in shaping if key != "contrast.judged")
     return {key: config[key] for key in shaping}
 
 
