@@ -161,6 +161,10 @@ def test_a_record_says_what_was_ablated(tiny: list[str], tmp_path: Path) -> None
         (["conditions.C2=false", "gan.redraws=5"], r"gan.redraws changes nothing without conditions.C2=true: drop it"),
         (["gan.joint=false", "gan.even=.7"], r"gan.even changes nothing without a critic of pairs"),
         (["preset=paper", "gan.margin=.5"], r"gan.margin changes nothing without a critic of pairs"),
+        (
+            ["gan.train_inverter=true", "gan.even=.7"],
+            r"gan.even changes nothing .* h, done \(gan.train_inverter=false\)",
+        ),
     ],
 )
 def test_switches_that_contradict_or_do_nothing_are_refused(words: list[str], says: str) -> None:
