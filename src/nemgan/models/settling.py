@@ -122,7 +122,8 @@ class Settling:
         neighbours = merged[model.scratch["own_neighbours"][:, 0]]
         mean = merged.mean(0)
         entropy = -(mean * mean.clamp_min(1e-8).log()).sum()
-        confidence = 1 - disagreement(merged, neighbours) / entropy.clamp_min(1e-8)
+        share = 1 - disagreement(merged, neighbours) / entropy.clamp_min(1e-6)
+        confidence = torch.where(entropy < 1e-6, 0.0, share)  # all in one cluster: nothing to agree on
         model.confidence.copy_(confidence)
         if len(self.all) > len(self.pool):  # whose labelled samples are in another mix, and whose number is smaller
             merged, modes = self.asked(self.all)
