@@ -51,6 +51,8 @@ LABELLED = 64
 """Labelled samples, drawn with replacement, in a batch of refining."""
 KEPT = ("own_neighbours", "own_weights", "voters", "votes")
 """What is kept of the best restart."""
+LEAST = 3
+"""Merges that are heard, at least, where views judge them."""
 NEARLY = 1.25
 """A restart that costs at most so many times as much as the best one is another answer, nearly as good."""
 
@@ -128,7 +130,9 @@ class Connection(Settling):
     def divided(self) -> bool:
         """Whether, without labels, the merges that vote agree on less than they should."""
         voters = self.model.scratch.get("voters")
-        return voters is not None and unity(voters.cpu().numpy()) < self.model.settings.contrast.judged
+        if voters is None or len(voters) <= LEAST:
+            return False
+        return unity(voters.cpu().numpy()) < self.model.settings.contrast.judged
 
     def see(self, rng: torch.Generator) -> Mapping[str, object]:
         """Find the neighbours by the directions of contrastive features; merge again, or judge the merges there are."""
@@ -140,7 +144,7 @@ class Connection(Settling):
         return self.merge(rng)
 
     def judge(self, graph: Graph) -> Mapping[str, object]:
-        """Hear only the half of the voting merges, three at least, that cost least on ``graph``.
+        """Hear only the half of the voting merges, ``LEAST`` at least, that cost least on ``graph``.
 
         On raw neighbours they cost alike. Which of two families is right views do not know (on MNIST-5 they prefer a
         wrong one), but of one family they know the borders.
@@ -148,7 +152,7 @@ class Connection(Settling):
         model, scratch, between = self.model, self.model.scratch, smoothing.links(*graph)
         voters = scratch["voters"].cpu().numpy()
         costs = np.array([smoothing.cost(between, each, model.n_clusters, model.known) for each in voters])
-        heard = voters[costs.argsort(kind="stable")[: max(3, len(voters) // 2)]]
+        heard = voters[costs.argsort(kind="stable")[: max(LEAST, len(voters) // 2)]]
         scratch["votes"] = torch.from_numpy(counted(heard, model.n_clusters)).float().to(self.pool.device)
         return {"judged": costs.tolist(), **self._group()}
 
