@@ -99,6 +99,8 @@ def test_what_is_damaged_is_written_anew_as_the_messages_say(finished: Path, tmp
         report.write(folder)
     evaluate_run(folder)
     assert result(folder)["acc"] == result(finished)["acc"]
+    assert pictures.read_bytes() == (finished / "pictures.npz").read_bytes()  # the report is written anew as well
+    pictures.write_bytes(pictures.read_bytes()[:200])
     with pytest.raises(CheckpointError, match=f"make it anew with nemgan train --resume {folder}"):
         report.write(folder)
     resume_run(folder, quiet=True)
