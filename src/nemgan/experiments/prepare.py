@@ -143,7 +143,7 @@ def _check_given(config: Config, keys: Iterable[str]) -> None:
     pairs = config.gan.joint and config.conditions.C2 and config.connected and not config.gan.train_inverter
     needed = {
         "connect.second_look": (config.connected, "a connected h (connect.steps, or contrast.steps in colour)"),
-        "contrast.steps": (config.connected, "a connected h (connect.steps, or contrast.steps in colour)"),
+        "contrast.steps": (config.connected, "a connected h (connect.steps or network.inverter_style=pooled)"),
         "gan.redraws": (config.conditions.C2, "conditions.C2=true"),
         "gan.even": (pairs, "a critic of pairs (gan.joint=true) and a connected h, done (gan.train_inverter=false)"),
         "gan.margin": (pairs, "a critic of pairs (gan.joint=true) and a connected h, done (gan.train_inverter=false)"),
