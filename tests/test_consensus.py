@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from nemgan.consensus import consensus, counted, label_costs, rename, unity
+from nemgan.consensus import NEAR, consensus, counted, label_costs, rename, unity
 from nemgan.data.neighbours import local_weights, nearest
 from nemgan.smoothing import cost, links
 
@@ -66,6 +66,30 @@ def test_a_wrong_cluster_of_nearly_the_right_mass_is_found_out():
     rng = np.random.default_rng(0)
     found = consensus(x, graph, 3, masses=masses, labelled=NONE, labels=NONE, modes=20, runs=4, rng=rng)
     assert (found.votes.argmax(1) == wanted).all()
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_borders_lie_where_few_neighbours_are_parted_though_masses_told_are_a_little_off(seed):
+    rng = np.random.default_rng(seed)
+    parts = [((0, 0), 0.8, 345), ((4, 0), 0.8, 255), ((2, 30), 1, 200)]
+    x = np.concatenate([rng.normal(at, spread, (n, 2)) for at, spread, n in parts]).astype(np.float32)
+    index = nearest(x, 10)[0]
+    graph, masses = (index, np.ones_like(index, np.float32)), np.array([0.375, 0.375, 0.25])
+    rng = np.random.default_rng(0)
+    found = consensus(x, graph, 3, masses=masses, labelled=NONE, labels=NONE, modes=30, runs=4, rng=rng)
+    assert accuracy(found.votes.argmax(1), np.repeat([0, 1, 2], [345, 255, 200])) > 0.99  # were masses to be met: .95
+
+
+def test_a_rare_cluster_keeps_nearly_the_mass_told():
+    """Its core alone would be cheaper to cut off, and its mass hardly counts among merges alike."""
+    rng = np.random.default_rng(1)
+    tail = np.stack([rng.uniform(2.2, 3.2, 25), rng.normal(0, 0.4, 25)], 1)
+    x = np.concatenate([rng.normal((0, 0), 1, (900, 2)), rng.normal((4, 0), 0.4, (75, 2)), tail]).astype(np.float32)
+    index = nearest(x, 10)[0]
+    graph, masses = (index, np.ones_like(index, np.float32)), np.array([0.9, 0.1])
+    rng = np.random.default_rng(0)
+    found = consensus(x, graph, 2, masses=masses, labelled=NONE, labels=NONE, modes=40, runs=4, rng=rng)
+    assert (found.voters == 1).mean(1) == pytest.approx(0.1, rel=1 / 6)
 
 
 def test_labels_name_the_clusters_and_choose_between_cuts():

@@ -10,6 +10,7 @@ the clusters are: it falls where the cut is ambiguous.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +32,10 @@ Graph = tuple[Int, NDArray[np.float32]]
 
 ALIKE = 0.9
 """Merges that put at least this share of the samples alike are of one family."""
+LOOSE = 0.1
+"""Price of known masses among merges of one family, which differ in where borders lie."""
+NEAR = 1 / 6
+"""How far the masses of such a merge are from known ones, at most, beside these."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,23 +83,25 @@ def consensus(
     """
     between = links(*graph)
     judged = _Labels(labelled, labels)
-    parts, found, costs = [], [], []
+    parts, tried = [], []
     for _ in range(runs):
         start = int(rng.integers(2**31))
         part = parted(points, modes, start, max_iter=50)
         parts.append(_weighed(part, graph, modes))
-        end, price = _best_merge(part, *parts[-1], between, n_clusters, masses, judged, rng)
-        found.append(end)
-        costs.append(price)
+        tried.append(_tried(part, *parts[-1], between, n_clusters, masses, judged, rng))
+    best = [min(each, key=lambda merge: merge.price) for each in tried]
+    found = [merge.clusters for merge in best]
     named, alike = _compared(found, n_clusters)
     family = alike >= ALIKE
     centre = int(np.lexsort((alike.sum(1), family.sum(1)))[-1])
     voters = np.flatnonzero(family[centre]) if family[centre].sum() >= min(3, runs) else np.arange(runs)
     ends = named[centre]  # where there are labels, they have named its clusters, those that they are of
+    if masses is not None:
+        ends = np.stack([_loosened(end, each, masses) for end, each in zip(ends, tried, strict=True)])
     pairs = alike[~np.eye(runs, dtype=bool)]
     agreement = float(pairs.mean()) if runs > 1 else 1.0
     order = sorted(voters.tolist(), key=lambda i: (i != centre, -alike[centre, i]))
-    cost = float(np.mean(np.array(costs)[voters]))
+    cost = float(np.mean([best[i].price for i in voters]))
     return Consensus(ends[voters], counted(ends[voters], n_clusters), agreement, cost, tuple(parts[i] for i in order))
 
 
@@ -122,7 +129,20 @@ def _weighed(part: Int, graph: Graph, modes: int) -> tuple[Float, Float]:
     return mode_graph(part, index, modes, weights), np.bincount(part, minlength=modes) / len(part)
 
 
-def _best_merge(
+class _Tried(NamedTuple):
+    """A merge of a partition, smoothed.
+
+    Attributes:
+        clusters: of the samples ``(N,)``.
+        price: what it costs among all merges; ``loose``: among those of its family.
+    """
+
+    clusters: Int
+    price: float
+    loose: float
+
+
+def _tried(
     part: Int,
     between_parts: Float,
     sizes: Float,
@@ -131,24 +151,47 @@ def _best_merge(
     masses: Float | None,
     labels: _Labels,
     rng: np.random.Generator,
-) -> tuple[Int, float]:
-    """Clusters of the samples (N,) by the merge of a partition that costs least once it is smoothed; that cost."""
+) -> list[_Tried]:
+    """The cheapest merges of a partition, under a loose price of known masses as well."""
     known = len(labels.y) > 0
-    candidates = merges(
+    find = partial(
+        merges,
         between_parts,
         sizes,
         n_clusters,
         masses=masses,
         unary=label_costs(part[labels.at], labels.y, len(sizes), n_clusters) if known else None,
         chains=64 if n_clusters < 8 else 192,
-        rng=rng,
     )
+    candidates = find(rng=rng)
+    if masses is not None:
+        candidates += find(price=LOOSE, rng=np.random.default_rng(len(part)))
     ends = [smooth(between, each.groups[part], n_clusters) for each in candidates]
-    prices = [_price(between, end, n_clusters, masses) for end in ends]
-    if known:
-        prices = [price + float((end[labels.at] != labels.y).mean()) for price, end in zip(prices, ends, strict=True)]
-    best = int(np.argmin(prices))
-    return ends[best], prices[best]
+    wrong = [float((end[labels.at] != labels.y).mean()) if known else 0.0 for end in ends]
+    return [
+        _Tried(
+            end,
+            _price(between, end, n_clusters, masses) + off,
+            smoothing.cost(between, end, n_clusters, masses, LOOSE) + off,
+        )
+        for end, off in zip(ends, wrong, strict=True)
+    ]
+
+
+def _loosened(end: Int, tried: list[_Tried], masses: Float) -> Int:
+    """Of the merges ``tried`` of the family of ``end`` (N,) the one that costs least where masses cost little (N,).
+
+    Known masses tell whole clusters apart. Where a border lies they do not know: of a wide one, a few samples in a
+    hundred more or less on one side, it is where few neighbours are parted. But every cluster stays near its mass, for
+    what is cheapest to cut off of a rare one is most of it.
+    """
+    best, least = end, np.inf
+    for each in tried:
+        named = rename(each.clusters, end, len(masses))
+        off = np.abs(np.bincount(named, minlength=len(masses)) / len(end) - masses)
+        if each.loose < least and (named == end).mean() >= ALIKE and (off <= NEAR * masses).all():
+            best, least = named, each.loose
+    return best
 
 
 def _price(between: csr_array, clusters: Int, n_clusters: int, masses: Float | None) -> float:
