@@ -34,6 +34,7 @@ FLOORS = {
     "smoothing": 1.2,
     "prevalence": 1,
     "tones": 1,
+    "marginals": 1,
     "cutting": 1.25,
     "consensus": 1.5,
     "counting": 1.5,

@@ -55,6 +55,10 @@ class AdditiveLatent:
         z[:, self.dim - self.modes :] += y
         return z
 
+    def mode(self, z: Tensor) -> Tensor:
+        """The mode (n,) that each of ``z`` (n, dim) is of, or nearest to."""
+        return z[:, self.dim - self.modes :].argmax(1)
+
     def sample(self, n: int, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """``n`` draws: z ``(n, dim)`` and their modes ``(n,)`` int64."""
         y = self.prior.sample(n, rng)

@@ -163,6 +163,9 @@ class GanConfig(Section):
     tones: bool = False
     """Give generated images the tones of real ones, by a monotone curve that is fitted once the generator is done. The
     estimators do, for classifiers that learn from both tell them apart by tones."""
+    marginals: bool = False
+    """Make each number of generated vectors as frequent as in the real ones of its cluster, by monotone curves that are
+    fitted once the generator is done: rows of a table have its words and amounts as often as the table has them."""
     even: Fraction = 0.0
     """How evenly clusters are drawn in training, real and generated alike: 0 by their masses, 1 all alike. For a critic
     of pairs, as ``margin``."""

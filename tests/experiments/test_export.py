@@ -23,7 +23,7 @@ from nemgan.second_look import Lessons
 
 @pytest.fixture(scope="session")
 def of_vectors(tiny_settings: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    words = ["data=moons-80", *tiny_settings[1:]]
+    words = ["data=moons-80", *tiny_settings[1:], "gan.marginals=true"]
     return run(configure(words), out=tmp_path_factory.mktemp("vectors"), quiet=True)
 
 

@@ -103,6 +103,34 @@ def test_h_that_went_on_learning_has_its_own_masses():
     torch.testing.assert_close(model.masses(), found, atol=1e-4, rtol=0)
 
 
+def test_numbers_are_as_frequent_as_in_the_real_ones_of_the_cluster_if_asked():
+    data, _ = blobs(n=600)
+    far = {}
+    for asked in (False, True):
+        model, pool = make({"gan.marginals": asked}), Pool.of(data)
+        train(model, pool, seed=0)
+        x, at = model.encode(pool.x), torch.tensor([0.1, 0.5, 0.9])
+        found = model.posterior(x).argmax(1)
+        quantiles = [
+            (model.once(1000, torch_generator(0, "draw"), k)[0].quantile(at, 0), x[found == k].quantile(at, 0))
+            for k in range(3)
+        ]
+        far[asked] = max(float((made - real).abs().max()) for made, real in quantiles)
+    assert far[True] < 0.05 < far[False]  # of 30 steps
+
+
+def test_a_cluster_of_a_few_samples_keeps_what_is_generated(trained):
+    model = make({"gan.marginals": True})
+    model.eval().load_state_dict(trained[0].state_dict(), strict=False)
+    data, y = blobs()
+    few = Pool.of(data.take(np.flatnonzero(y != 2).tolist() + np.flatnonzero(y == 2)[:10].tolist()))
+    connection = Connection(model, few)
+    Adversary(model, few, connection).fit_marginals(torch_generator(0, "marginals"))
+    moved = model.marginals[1].abs().amax((1, 2)) > 0
+    rare = int(torch.bincount(model.groups[connection.asked(few)[1]], minlength=3).argmin())
+    assert moved.sum() == 2 and not moved[rare]
+
+
 def test_a_cluster_without_samples_is_not_generated(trained):
     model = make({"gan.even": 1.0, "gan.batch": 500})
     model.eval().load_state_dict(trained[0].state_dict())

@@ -29,6 +29,7 @@ from nemgan.errors import ConfigError, MissingExtra, unknown
 from nemgan.experiments.folder import write_json
 from nemgan.experiments.outputs import check_free
 from nemgan.experiments.run import load_run, model_card
+from nemgan.marginals import apply_marginals
 from nemgan.tones import apply_curves
 
 if TYPE_CHECKING:
@@ -71,22 +72,31 @@ class ExportedInverter(nn.Module):
 
 
 class ExportedGenerator(nn.Module):
-    """g with the scaling, or the tones, after it."""
+    """g with the marginals and the scaling, or the tones, after it."""
 
     offset: Tensor
     scale: Tensor
     tones: Tensor
+    marginals: Tensor
+    groups: Tensor
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.generator, self.images = model.generator_ema, len(model.shape) == 3
+        self.mode = model.latent.mode
         self.register_buffer("offset", model.offset.clone())
         self.register_buffer("scale", model.scale.clone())
         self.register_buffer("tones", model.tones.clone())
+        self.register_buffer("marginals", model.marginals.clone())
+        self.register_buffer("groups", model.groups.clone())
 
     def forward(self, z: Tensor) -> Tensor:
         x: Tensor = self.generator(z)
-        return apply_curves(self.tones, x) if self.images else x * self.scale + self.offset
+        if self.images:
+            return apply_curves(self.tones, x)
+        if len(self.marginals):
+            x = apply_marginals(self.marginals, x, self.groups[self.mode(z)])
+        return x * self.scale + self.offset
 
 
 def export_run(run: Path, form: str = "torch-export", out: Path | None = None) -> list[Path]:

@@ -20,6 +20,7 @@ from nemgan.errors import ConfigError
 from nemgan.layers import STATISTICS, fresh_statistics
 from nemgan.losses.adversarial import critic_loss, generator_loss, gradient_penalty, r1_penalty
 from nemgan.losses.inversion import latent_error, mode_binary_cross_entropy, mode_cross_entropy
+from nemgan.marginals import marginal_curves
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage
 from nemgan.models.connected import Connection
 from nemgan.models.shown import Shown
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 TONED_PIXELS = 2_000_000
 """Pixels of a channel from which tones are counted, about; of 2,000 images at most."""
+
+
+LEAST, DRAWN = 20, 2000
+"""Real samples of a cluster, at least, that marginals are taken from, and generated ones."""
 
 
 class Adversary:
@@ -72,7 +77,9 @@ class Adversary:
         with fresh_statistics(average):
             for _ in range(STATISTICS):
                 average(self.points(rng)[0])
-        return self.fit_tones(rng) if self.gan.tones and len(self.model.shape) == 3 else {}
+        if self.gan.tones and len(self.model.shape) == 3:
+            return self.fit_tones(rng)
+        return self.fit_marginals(rng) if len(self.model.marginals) else {}
 
     def fit_tones(self, rng: torch.Generator) -> Mapping[str, object]:
         """Curves that make the tones of generated images as frequent as those of the data."""
@@ -83,6 +90,22 @@ class Adversary:
         made = torch.cat([model.generator_ema(model.latent.sample(part, rng)[0]) for _ in range(n // part)])
         model.tones.copy_(tone_curves(made, real))
         return {"tones_moved": float((model.tones - torch.linspace(0, 1, 256, device=made.device)).abs().mean())}
+
+    def fit_marginals(self, rng: torch.Generator) -> Mapping[str, object]:
+        """Curves that make each number of generated vectors as frequent as in the data's, cluster by cluster."""
+        model = self.model
+        x = model.encode(self.pool.x[:])
+        mode = self.modes_of(x).argmax(1) if self.connection is None else self.connection.asked(self.pool)[1]
+        of, chances, far = model.groups[mode], model.prior.masses(), []
+        for k in range(model.n_clusters):
+            real, own = x[of == k], (model.groups == k).float()
+            if len(real) < LEAST:  # their quantiles are chance
+                continue
+            drawn = torch.multinomial(chances * own, DRAWN, replacement=True, generator=rng)
+            z = model.latent.at(F.one_hot(drawn, model.n_modes).to(chances.dtype), rng)
+            model.marginals[:, k] = marginal_curves(model.generator_ema(z), real)
+            far.append(model.marginals[1, k].abs().mean())
+        return {"marginals_moved": float(torch.stack(far).mean())} if far else {}
 
     def _changes(self) -> Augmentation:
         """Of real samples. Never mirrored: whether images may be is asked of all at once, and the rare may not."""

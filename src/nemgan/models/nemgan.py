@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from nemgan.data.pool import Pool
 from nemgan.errors import ConfigError
 from nemgan.latent import AdditiveLatent
+from nemgan.marginals import KNOTS, apply_marginals
 from nemgan.models.base import Conditions, Model, Stage
 from nemgan.models.connected import Connection
 from nemgan.models.contrast import Contrast
@@ -110,8 +111,11 @@ class NEMGAN(Model):
         self.agreement: Tensor
         self.counts: Tensor
         self.tones: Tensor
+        self.marginals: Tensor
         self.register_buffer("groups", torch.arange(self.n_modes) % n_clusters)
         self.register_buffer("tones", torch.linspace(0, 1, 256).repeat(shape[0] if len(shape) == 3 else 0, 1))
+        curves = (2, n_clusters, KNOTS, shape[0]) if settings.gan.marginals else (0,)
+        self.register_buffer("marginals", torch.zeros(curves), persistent=settings.gan.marginals)
         self.register_buffer("confidence", torch.tensor(float("nan")))
         self.register_buffer("agreement", torch.tensor(float("nan")))
         self.register_buffer("counts", torch.full((n_clusters + 2, 3), float("nan")))
@@ -193,9 +197,11 @@ class NEMGAN(Model):
         return self.draw(self.latent.at(y, rng)), y
 
     def draw(self, z: Tensor) -> Tensor:
-        """Samples of latent points (n, dim), on the model's scale; images in their tones."""
+        """Samples of latent points (n, dim), on the model's scale, with the tones or marginals of real ones."""
         x: Tensor = self.generator_ema(z)
-        return apply_curves(self.tones, x) if len(self.shape) == 3 else x
+        if len(self.shape) == 3:
+            return apply_curves(self.tones, x)
+        return apply_marginals(self.marginals, x, self.groups[self.latent.mode(z)]) if len(self.marginals) else x
 
     # how it learns
 
@@ -216,6 +222,8 @@ def _check_views(settings: ModelSettings, shape: tuple[int, ...]) -> None:
     views, pooled = settings.contrast.steps > 0, settings.pooled
     if views and len(shape) != 3:
         raise ConfigError("contrast.steps needs images, of which there are views: use contrast.steps=0 on vectors")
+    if settings.gan.marginals and len(shape) == 3:
+        raise ConfigError("gan.marginals are of vectors: use gan.tones for images")
     if settings.connect.second_look and len(shape) != 3:
         raise ConfigError("connect.second_look is at images: use connect.second_look=false on vectors")
     if views and not pooled and shape[0] == 3 and not settings.connect.steps:
