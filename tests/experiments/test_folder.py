@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -87,8 +89,20 @@ def test_what_is_no_run_folder_is_said_to_be_none(tmp_path: Path) -> None:
             read_card(tmp_path)
 
 
+def test_a_generator_that_is_still_to_grow_is_not_finished(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / finished.name
+    shutil.copytree(finished, run)
+    config = json.loads((run / "config.json").read_text())
+    for more, agreement in ((0, False), (1, True)):
+        config["gan"]["steps"] += more  # what a resumed run writes before it trains
+        (run / "config.json").write_text(json.dumps(config))
+        assert (folders.overview(tmp_path)[0]["agreement"] == "not finished") is agreement
+    (run / "model.safetensors").write_bytes(b"\xff" * 9)  # says nothing
+    assert folders.overview(tmp_path)[0]["agreement"] != "not finished"
+
+
 def test_a_damaged_record_hides_no_other_run(tmp_path: Path) -> None:
-    records = ['{"acc": 0.91234, "agreement": 1.0}', '{"acc": 0.9', "[]", "", '{"acc": 0.9, "n_generated": 0}']
+    records = ['{"acc": 0.91234, "agreement": 0.9996}', '{"acc": 0.9', "[]", "", '{"acc": 0.9, "n_generated": 0}']
     for i, record in enumerate(records):  # to the last a generator is being added
         run = tmp_path / f"000{i}-a-s0"
         run.mkdir()
@@ -97,7 +111,7 @@ def test_a_damaged_record_hides_no_other_run(tmp_path: Path) -> None:
         if record:
             (run / "result.json").write_text(record)
     said = [(row["agreement"], row["accuracy"]) for row in folders.overview(tmp_path)]
-    assert said == [(1.0, 0.912), *[("damaged", "damaged")] * 2, *[("not finished", "not finished")] * 2]
+    assert said == [(0.999, 0.912), *[("damaged", "damaged")] * 2, *[("not finished", "not finished")] * 2]
     (tmp_path / "0001-a-s0" / "config.json").write_text('{"from": "another release"}')
     rows = folders.overview(tmp_path)
     assert len(rows) == 5 and rows[1]["agreement"] == "unreadable" and rows[1]["data"] is None

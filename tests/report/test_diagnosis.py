@@ -66,6 +66,16 @@ def test_scores_of_few_samples_are_said_to_be_that() -> None:
     assert told["No labels to score by"].startswith("The samples held out have no labels")
 
 
+def test_clusters_that_fit_best_or_that_labels_name_are_not_said_to_be_merged_or_split() -> None:
+    title, apart = (
+        "Clusters that may be merged or split",
+        Separation((1, 0, None), (0.1, 0.1, None), (0.05, None, None)),
+    )
+    assert title in titles(separation=apart, counts=(Count(2, 0.1, 0.11), Count(3, 0.1, 0.1)))
+    assert title not in titles(separation=apart, counts=(Count(2, 0.1, 0.11), Count(3, 0.1, 0.2)))
+    assert title not in titles(separation=apart, counts=(), cluster_names=("a", "b", "c"))
+
+
 def test_another_number_of_clusters_names_those_it_speaks_against() -> None:
     counts = (Count(2, 0.1, 0.9), Count(3, 0.1, 0.09), Count(4, 0.1, 0.9))
     fewer, more = (diagnose(record(counts=some))[0].text for some in (counts[:2], counts[1:]))
@@ -143,7 +153,16 @@ def test_masses_that_still_move_at_the_end_are_said_to() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0, "0 %"), (1, "100 %"), (0.5151, "52 %"), (0.041, "4.1 %"), (0.995, "99.5 %"), (0.1, "10 %")]
+    ("value", "text"),
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.5151, "52 %"),
+        (0.041, "4.1 %"),
+        (0.995, "99.5 %"),
+        (0.9998, "99.9 %"),
+        (0.1, "10 %"),
+    ],
 )
 def test_percent(value: float, text: str) -> None:
     assert percent(value) == text.replace(" ", "\u00a0")

@@ -32,6 +32,8 @@ from nemgan.experiments.config import Config, one_line
 from nemgan.storage import replace_file
 
 CONFIG, MODEL, RESULT, PICTURES = "config.json", "model.json", "result.json", "pictures.npz"
+WEIGHTS, LONGEST = "model.safetensors", 1 << 26
+"""The trained model, and how long the description at its head may be in bytes."""
 
 
 @dataclass(frozen=True)
@@ -152,20 +154,22 @@ def overview(out: Path) -> list[dict[str, Any]]:
                 "prior": config.prior,
                 "seed": config.seed,
                 "generator": f"{config.gan.steps} steps" if config.gan.steps else "none",
-                **_scores(folder, generates=config.gan.steps > 0),
+                **_scores(folder, config.gan.steps),
             }
         )
     return found
 
 
-def _scores(folder: Path, generates: bool) -> dict[str, Any]:
-    """Agreement and accuracy of a run for ``overview``, or what there is instead; one whose record is of clusters alone
-    is not finished where it ``generates``."""
+def _scores(folder: Path, steps: int) -> dict[str, Any]:
+    """Agreement and accuracy of a run for ``overview``, or what there is instead.
+
+    One whose record is of clusters alone, or whose generator has had fewer than ``steps``, is not finished.
+    """
     said = "not finished"
     if (folder / RESULT).is_file():
         try:
             record = json.loads(_read(folder, RESULT))
-            if generates and record.get("n_generated") == 0:
+            if steps and (record.get("n_generated") == 0 or _trained(folder, steps) < steps):
                 return {"agreement": said, "accuracy": said}
             return {"agreement": _rounded(record.get("agreement")), "accuracy": _rounded(record.get("acc"))}
         except (ValueError, TypeError, AttributeError):
@@ -173,8 +177,20 @@ def _scores(folder: Path, generates: bool) -> dict[str, Any]:
     return {"agreement": said, "accuracy": said}
 
 
+def _trained(folder: Path, steps: int) -> int:
+    """Steps that the generator in a run's ``model.safetensors`` has had, ``steps`` where it does not say; no torch."""
+    try:
+        with (folder / WEIGHTS).open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            note = json.loads(file.read(min(size, LONGEST)))["__metadata__"]["nemgan"]
+        return int(json.loads(note)["info"].get("gan_steps", steps))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        return steps
+
+
 def _rounded(value: float | None) -> float | None:
-    return None if value is None else round(value, 3)
+    """To three digits; 1 is all."""
+    return None if value is None else round(value, 3) if value >= 1 else min(round(value, 3), 0.999)
 
 
 def slug(data: str) -> str:

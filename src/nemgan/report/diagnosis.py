@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from nemgan.counting import LOW_AGREEMENT, fitting_better
+from nemgan.counting import LOW_AGREEMENT, fitting_better, suggest
 from nemgan.evaluation.result import Result
 from nemgan.settings import GanConfig
 
@@ -33,8 +33,8 @@ class Finding(NamedTuple):
 
 
 def percent(value: float) -> str:
-    """A share as a percentage, with a decimal where it is small or nearly whole: 52 %, 4.1 %, 99.5 %."""
-    figure = 100 * value
+    """A share as a percentage, with a decimal where it is small or nearly whole: 52 %, 4.1 %, 99.5 %; 100 % is all."""
+    figure = 100 * value if value >= 1 else min(100 * value, 99.9)
     whole = 10 <= figure < 95 or figure in (0, 100)
     return f"{figure:.{0 if whole else 1}f}\u00a0%"
 
@@ -137,7 +137,7 @@ def _number_of_clusters(result: Result) -> list[Finding]:
             text += f"Clusters {pair[0]} and {pair[1]} are the least apart. "
         text += f"Nothing was changed; try n_clusters={best.m}."
         return [Finding("look", "Another number of clusters may fit better", text)]
-    if pair and loose and pair[2] >= loose[1]:
+    if pair and loose and pair[2] >= loose[1] and not told and suggest(list(result.counts)) != result.n_clusters:
         a, b, joined = pair
         text = (
             f"Telling cluster {a} from {b} takes a cut of {joined:.3f} through the neighbour graph, halving cluster "
