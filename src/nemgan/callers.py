@@ -19,6 +19,20 @@ def silenced(category: type[Warning]) -> Iterator[None]:
 
 
 @contextmanager
+def two_at_most() -> Iterator[None]:
+    """Two OpenMP threads, or fewer where torch has fewer, as the setting ``threads`` says.
+
+    scikit-learn's K-means adds what its threads have found as they finish: of three numbers the sum depends on which
+    comes first.
+    """
+    import torch
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(min(2, torch.get_num_threads()), "openmp"):
+        yield
+
+
+@contextmanager
 def as_by_default() -> Iterator[None]:
     """Run torch code with gradients, in single precision and on the CPU unless told otherwise.
 

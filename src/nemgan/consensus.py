@@ -21,7 +21,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from nemgan import smoothing
-from nemgan.callers import silenced
+from nemgan.callers import silenced, two_at_most
 from nemgan.merging import merges, mode_graph
 from nemgan.smoothing import links, smooth
 
@@ -215,7 +215,7 @@ def _compared(found: list[Int], n_clusters: int) -> tuple[Int, Float]:
 
 def parted(points: NDArray[np.float32], k: int, seed: int, max_iter: int = 300) -> Int:
     """Part of each of ``points`` (N, D) by K-means from one start ``(N,)``; where points repeat some stay empty."""
-    with silenced(ConvergenceWarning):  # fewer different points than parts
+    with silenced(ConvergenceWarning), two_at_most():  # fewer different points than parts
         found = KMeans(k, n_init=1, max_iter=max_iter, random_state=seed).fit_predict(points)
     return np.asarray(found, np.int64)
 

@@ -29,4 +29,5 @@ def apply_marginals(curves: Tensor, x: Tensor, clusters: Tensor) -> Tensor:
     own, moves = curves[:, clusters]
     apart = own[:, 1:] - own[:, :-1]
     passed = ((x[:, None] - own[:, :-1]) / apart.clamp_min(1e-12)).clamp(0, 1)  # (n, KNOTS - 1, D)
-    return x + moves[:, 0] + (passed * (moves[:, 1:] - moves[:, :-1])).sum(1)
+    found: Tensor = x + moves[:, 0] + (passed * (moves[:, 1:] - moves[:, :-1])).sum(1)
+    return found

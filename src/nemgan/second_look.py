@@ -49,11 +49,14 @@ def reduced(x: Tensor) -> Tensor:
     >>> [reduced(torch.zeros(1, 1, s, s)).shape[-1] for s in (16, 28, 52, 56, 100, 256)]
     [16, 28, 52, 28, 32, 28]
     """
-    shrink = x.shape[-1] // SIDE
-    if shrink < 2:
-        return x
-    side = x.shape[-1] // shrink // 4 * 4  # in quarters; what is over is cut off
-    return F.avg_pool2d(x, shrink)[:, :, :side, :side]
+    shrink, side = x.shape[-1] // SIDE, _reduced_side(x.shape[-1])
+    return x if shrink < 2 else F.avg_pool2d(x, shrink)[:, :, :side, :side]
+
+
+def _reduced_side(side: int) -> int:
+    """What ``reduced`` makes of a side: in quarters; what is over is cut off."""
+    shrink = side // SIDE
+    return side if shrink < 2 else side // shrink // 4 * 4
 
 
 def cells(side: int) -> tuple[int, int]:
@@ -187,7 +190,7 @@ class SecondLook(nn.Module):
     def __init__(self, shape: tuple[int, ...], clusters: int) -> None:
         super().__init__()
         self.learned = False
-        shape = (shape[0], *reduced(torch.empty(1, 1, *shape[1:], device="meta")).shape[2:])
+        shape = (shape[0], *map(_reduced_side, shape[1:]))
         self.edges, self.patches = Edges(shape), Patches(shape)
         self.by_edges, self.by_patches = (Regression(view.size, clusters) for view in (self.edges, self.patches))
         self.register_buffer("taught", torch.zeros(()))

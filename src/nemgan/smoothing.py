@@ -16,6 +16,8 @@ from nemgan.merging import PRICE, TINY
 
 Float = NDArray[np.float64]
 Int = NDArray[np.int64]
+STAY = 0.1
+"""Share of its links by which a sample's own cluster is ahead of the others."""
 
 
 def links(index: Int, weights: NDArray[np.float32]) -> csr_array:
@@ -29,6 +31,7 @@ def links(index: Int, weights: NDArray[np.float32]) -> csr_array:
 def smooth(between: csr_array, clusters: Int, n_clusters: int, rounds: int = 10, *, masses: Float | None = None) -> Int:
     """``clusters`` (N,) after each sample has, ``rounds`` times, joined the cluster it has the most links to.
 
+    It leaves its own only where another has more by a tenth of its links (``STAY``): else borders would creep.
     Where ``masses`` (M,) are given, clusters get them as far as borders can move: each has a bias that is added to the
     share of a sample's links, but a sample whose links are all with its cluster stays there.
     """
@@ -36,7 +39,7 @@ def smooth(between: csr_array, clusters: Int, n_clusters: int, rounds: int = 10,
     biases = np.zeros(n_clusters)
     for _ in range(rounds):
         shares = between @ np.eye(n_clusters)[clusters]
-        shares[np.arange(len(clusters)), clusters] += 0.1 * degree  # ties stay
+        shares[np.arange(len(clusters)), clusters] += STAY * degree
         if masses is not None:
             shares /= np.maximum(degree, 1e-12)[:, None]
             biases = meet(shares, masses, biases, most=0.5)

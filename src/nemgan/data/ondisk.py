@@ -55,7 +55,8 @@ class Rows:
         Raises:
             DataError: the file has become shorter or cannot be read any more.
         """
-        place = np.asarray(np.arange(len(self))[at] if self._index is None else self._index[at])
+        rows = range(len(self)) if isinstance(at, slice) else np.arange(len(self))
+        place = np.asarray(rows[at] if self._index is None else self._index[at])
         flat = place.reshape(-1)
         found = np.empty((len(flat), *self._stored), self.dtype)
         with open(self._path, "rb", buffering=0) as file:

@@ -151,7 +151,7 @@ class NEMGANOverSampler(BaseOverSampler):  # type: ignore[misc]
         if clusterer is None:
             shares = np.bincount(codes) / len(codes)
             # classes are given: nothing is left to tell, and new ones near the border teach most
-            own = {"connect.second_look": False, "gan.redraws": 0}
+            own = {"connect.second_look": False, "gan.redraws": 0, "gan.marginals": False}
             clusterer = self._clusterer(self._shape is not None, own, n_clusters=len(classes), priors=shares)
             clusterer.fit(samples, codes)
             cluster_of = {label: k for k, label in enumerate(classes.tolist())}

@@ -53,8 +53,8 @@ def settings_for(
             defaults[key] = max(min(value, least), round(value * min(1.0, n / enough)))
         defaults["gan.even"] = 1.0  # each cluster is sampled on its own, so none may be learned less than others
         defaults["gan.tones"] = True  # whoever learns from real and generated images tells them apart by these
-        if len(shape) == 1:  # on vectors h is sure of itself far from the data, and would hold the generator there
-            defaults |= {"gan.inversion": 0.02, "gan.lr": 2e-3, "gan.critic_lr": 2e-3}
+        if len(shape) == 1:  # in the plane, too
+            defaults |= catalog.ROWS
         base = build(defaults)
         defaults["connect.micro_modes"] = min(n, max(min(base.connect.micro_modes, n // 3), 2 * n_clusters))
         defaults["latent.dim"] = max(base.latent.dim, defaults["connect.micro_modes"])

@@ -28,6 +28,11 @@ FEW_IMAGES = 3000
 """Training images below which h is connected more than once."""
 
 
+ROWS = {"gan.inversion": 0.02, "gan.lr": 2e-3, "gan.critic_lr": 2e-3, "gan.marginals": True}
+"""Of vectors of more than three numbers, rows of a table for the most part: h is sure of itself far from the data, and
+would hold the generator there."""
+
+
 def _connected(shape: tuple[int, ...], n_clusters: int) -> Defaults:
     """Our own: h learns from the data's neighbourhoods, then a compact GAN with a critic of (x, mode) pairs.
 
@@ -51,7 +56,7 @@ def _connection(shape: tuple[int, ...], n_clusters: int) -> Defaults:
             "connect.restarts": 3,
             "connect.raw_share": 1.0,
             "connect.weights": "flat",
-            **({"gan.inversion_of": "clusters"} if shape[0] <= 3 else {}),
+            **({"gan.inversion_of": "clusters"} if shape[0] <= 3 else ROWS),
         }
     if not detailed(shape):
         # Sets of small images are small sets: features fit their noise, and long training too. How much of so few

@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nemgan.callers import silenced
+from nemgan.callers import silenced, two_at_most
 
 FIT = 10_000
 """Training samples, at most, that the centres are fitted to."""
@@ -35,7 +35,7 @@ class Centres(nn.Module):
         from sklearn.exceptions import ConvergenceWarning
 
         points = features.cpu().double().numpy()
-        with silenced(ConvergenceWarning):  # fewer different features than clusters
+        with silenced(ConvergenceWarning), two_at_most():  # fewer different features than clusters
             found = KMeans(len(self.centre), n_init=10, random_state=seed).fit(points)
         self.centre.copy_(torch.from_numpy(found.cluster_centers_))
         self.spread.fill_(max(2 * found.inertia_ / points.size, 1e-12))

@@ -29,13 +29,12 @@ from torch.nn import functional as F
 
 from nemgan import smoothing
 from nemgan.consensus import Consensus, Graph, consensus, counted, rename, unity
-from nemgan.counting import agreed, evidence
 from nemgan.data.augment import fitting
 from nemgan.data.neighbours import flatten, local_weights, nearest, project
 from nemgan.data.pool import Pool
 from nemgan.losses.connectivity import disagreement, imbalance
 from nemgan.models.base import LossResult, Optimiser, Phase, Stage
-from nemgan.models.settling import Settling
+from nemgan.models.settling import AGREEING, Settling
 from nemgan.models.views import Views
 
 if TYPE_CHECKING:
@@ -43,13 +42,9 @@ if TYPE_CHECKING:
 
 
 NOTHING = LossResult(torch.zeros(()), {})
-COUNTED = 100
-"""Parts of a partition, at most, that are merged into every other number of clusters too: of more it takes hours."""
-AGREEING = 3
-"""Partitions that have to agree on evidence for another number of clusters."""
 LABELLED = 64
 """Labelled samples, drawn with replacement, in a batch of refining."""
-KEPT = ("own_neighbours", "own_weights", "voters", "votes")
+KEPT = ("own_neighbours", "own_weights", "partitions", "voters", "votes")
 """What is kept of the best restart."""
 LEAST = 3
 """Merges that are heard, at least, where views judge them."""
@@ -303,11 +298,8 @@ class Connection(Settling):
         if model.viewer is not None and not len(pool.labelled):  # it may be asked to judge them
             scratch["voters"] = torch.from_numpy(found.voters).to(pool.device)
         model.agreement.fill_(found.agreement)
-        model.counts.fill_(float("nan"))
-        if self.parts() <= COUNTED:
-            asked = (evidence(*each, len(model.counts) + 1, draw) for each in found.partitions[:AGREEING])
-            for row, count in enumerate(agreed(asked, model.n_clusters)):
-                model.counts[row] = torch.tensor([count.m, count.joined, count.split])
+        several = [np.column_stack(each) for each in found.partitions[:AGREEING]]
+        scratch["partitions"] = torch.from_numpy(np.stack(several)).to(pool.device)
         return found
 
     def graph(self) -> Graph:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from nemgan.counting import agreed, evidence
 from nemgan.data.pool import Pool
 from nemgan.losses.connectivity import disagreement
 from nemgan.models.base import at_rest
@@ -20,6 +22,10 @@ from nemgan.second_look import Lessons
 if TYPE_CHECKING:
     from nemgan.models.nemgan import NEMGAN
 
+COUNTED = 100
+"""Parts of a partition, at most, that are merged into every other number of clusters too: of more it takes hours."""
+AGREEING = 3
+"""Partitions that have to agree on evidence for another number of clusters."""
 ENOUGH = 20_000
 """Samples, at most, that the second look learns from."""
 TOLD, DECIDED = 10.0, 0.1
@@ -56,6 +62,7 @@ class Settling:
         """
         model = self.model
         model.scratch.pop("voters", None)
+        self.count()
         logits = self.over_pool(model.logits)
         sizes = self.sizes(logits)
         sizes = sizes[self.name_by_size(sizes)]
@@ -69,6 +76,17 @@ class Settling:
         if model.known is None:  # in which order they are now
             self.name_by_size(model.masses())
         return {**logs, "masses": model.masses().tolist()}
+
+    def count(self) -> None:
+        """Ask the partitions that were merged how many clusters there are, unless labels of all samples say it."""
+        model, several = self.model, self.model.scratch.pop("partitions").cpu().numpy()
+        draw = np.random.default_rng(0)
+        model.counts.fill_(float("nan"))
+        if several.shape[1] > COUNTED or len(self.pool.labelled) == len(self.pool):
+            return
+        asked = (evidence(each[:, :-1], each[:, -1], len(model.counts) + 1, draw) for each in several)
+        for row, count in enumerate(agreed(asked, model.n_clusters)):
+            model.counts[row] = torch.tensor([count.m, count.joined, count.split])
 
     @property
     def told(self) -> bool:
