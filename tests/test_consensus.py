@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
+from threadpoolctl import threadpool_info
 
+from nemgan.callers import two_at_most
 from nemgan.consensus import consensus, counted, label_costs, rename, unity
 from nemgan.data.neighbours import local_weights, nearest
 from nemgan.smoothing import cost, links
@@ -90,6 +92,16 @@ def test_a_rare_cluster_keeps_nearly_the_mass_told():
     rng = np.random.default_rng(0)
     found = consensus(x, graph, 2, masses=masses, labelled=NONE, labels=NONE, modes=40, runs=4, rng=rng)
     assert (found.voters == 1).mean(1) == pytest.approx(0.1, rel=1 / 6)
+
+
+@pytest.mark.parametrize(("threads", "used"), [(1, 1), (8, 2)])
+def test_k_means_runs_on_two_threads_at_most(monkeypatch, threads, used):
+    """Of three the sum would depend on which is done first."""
+    monkeypatch.setattr("torch.get_num_threads", lambda: threads)
+    before = threadpool_info()
+    with two_at_most():
+        assert {each["num_threads"] for each in threadpool_info() if each["user_api"] == "openmp"} == {used}
+    assert threadpool_info() == before
 
 
 def test_labels_name_the_clusters_and_choose_between_cuts():

@@ -20,7 +20,7 @@ def silenced(category: type[Warning]) -> Iterator[None]:
 
 @contextmanager
 def two_at_most() -> Iterator[None]:
-    """Two OpenMP threads, or fewer where torch has fewer, as the setting ``threads`` says.
+    """Two OpenMP threads for this one, or fewer where torch has fewer, as the setting ``threads`` says.
 
     scikit-learn's K-means adds what its threads have found as they finish: of three numbers the sum depends on which
     comes first.

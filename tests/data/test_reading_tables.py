@@ -95,6 +95,17 @@ def test_rows_come_back(tmp_path: Path) -> None:
     assert table_text(learned.decode(learned.encode(table)[0])).splitlines() == path.read_text().splitlines()
 
 
+def test_generated_numbers_have_as_many_decimals_as_the_tables() -> None:
+    rng = np.random.default_rng(0)
+    amounts, fine = rng.exponential(100, 50).round(2), rng.normal(size=50)
+    learned, _ = columns.learn(Table("t", {"amount": amounts, "fine": fine}, tuple(map(str, range(50)))))
+    rows = learned.decode(rng.normal(0, 1, (200, 2)).astype(np.float32))
+    assert (rows["amount"] == rows["amount"].round(2)).all() and not (rows["amount"] == rows["amount"].round(1)).all()
+    assert not (rows["fine"] == rows["fine"].round(3)).all()
+    older = [{key: value for key, value in column.items() if key != "decimals"} for column in learned.to_json()]
+    assert np.abs(columns.Columns.of_json(older).decode(np.zeros((1, 2)))["amount"] - amounts.mean()).max() < 1e-3
+
+
 def test_generated_rows_stay_in_range_and_whole() -> None:
     table = Table("t", {"n": np.array(["1", "2", "9"], object), "x": np.array([0.5, 1.25, 2.0])}, ("0", "1", "2"))
     learned, _ = columns.learn(table)

@@ -11,7 +11,7 @@ import pytest
 
 from nemgan.errors import MissingExtra
 
-pytestmark = pytest.mark.filterwarnings("ignore:no sample is in cluster")  # after so few steps
+pytestmark = pytest.mark.filterwarnings("ignore:no sample is ")  # after so few steps
 QUICK: dict[str, Any] = {"max_steps": 10}
 
 

@@ -44,6 +44,8 @@ def test_a_cluster_without_samples_is_warned_of(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("nemgan.estimators.fitting.suggested", lambda *_: None)
     with pytest.warns(UserWarning, match=r"no sample is in cluster \d, \d: fewer than 3 clusters"):
         NEMGANClusterer(3, generate=False, max_steps=1).fit(blobs(20, 20))
+    with pytest.warns(UserWarning, match="no sample is found in the cluster of class b, c: give more samples of it"):
+        NEMGANClusterer(3, generate=False, max_steps=1).fit(blobs(20, 20), ["a"] * 38 + ["b", "c"])
 
 
 def test_fits_in_threads_are_those_of_one_after_the_other() -> None:

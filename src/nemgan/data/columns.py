@@ -40,6 +40,7 @@ class Column:
             own; ``constant`` and ``copy``: nothing, since they tell nothing.
         offset, scale, low, high: mean, standard deviation and range of the numbers.
         whole: all are whole numbers.
+        decimals: places after the point that all of them do with; None where more than six.
         words: in their order; the constant.
         fill: what stands in for a missing value; None refuses it.
         of: the column that a copy repeats.
@@ -55,6 +56,7 @@ class Column:
     words: tuple[str, ...] = field(default=())
     fill: float | str | None = None
     of: str = ""
+    decimals: int | None = None
 
     @property
     def width(self) -> int:
@@ -82,8 +84,8 @@ class Column:
         """The table's values of ``(n, width)`` numbers: those nearest to ones that occurred."""
         if self.kind == "number":
             value = np.clip(x[:, 0].astype(np.float64) * self.scale + self.offset, self.low, self.high)
-            digits = 0 if self.whole else max(0, 5 - math.floor(math.log10(self.scale)))
-            return np.round(value, digits)
+            digits = max(0, 5 - math.floor(math.log10(self.scale))) if self.decimals is None else self.decimals
+            return np.round(value, 0 if self.whole else digits)
         best = x[:, 0] > 0.5 if self.width == 1 else x.argmax(1)
         return np.array(self.words, object).take(best.astype(int))
 
@@ -226,8 +228,9 @@ def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
         "most_frequent": lambda: _most_frequent(x),
     }
     whole = bool((x == np.rint(x)).all())
-    fill_number = stand_in[impute]()
-    return Column(name, "number", offset, scale, float(x.min()), float(x.max()), whole, fill=fill_number)
+    decimals = next((d for d in range(7) if (x == np.round(x, d)).all()), None)
+    low, high, fill_number = float(x.min()), float(x.max()), stand_in[impute]()
+    return Column(name, "number", offset, scale, low, high, whole, fill=fill_number, decimals=decimals)
 
 
 def _refuse_infinite(x: Float, name: str, what: str) -> None:

@@ -107,9 +107,12 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             raise
         empty = np.flatnonzero(np.bincount(self.labels_, minlength=self.n_clusters_) == 0)
         if len(empty):
+            named = [str(self.classes_[k]) for k in empty if k < len(self.classes_)]
             warnings.warn(
-                f"no sample is in cluster {', '.join(map(str, empty))}: fewer than {self.n_clusters_} clusters were "
-                "found; lower n_clusters, or give more samples",
+                f"no sample is found in the cluster of class {', '.join(named)}: give more samples of it"
+                if named
+                else f"no sample is in cluster {', '.join(map(str, empty))}: fewer than {self.n_clusters_} clusters "
+                "were found; lower n_clusters, or give more samples",
                 UserWarning,
                 stacklevel=2,
             )
