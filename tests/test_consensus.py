@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.optimize import linear_sum_assignment
 
-from nemgan.consensus import NEAR, consensus, counted, label_costs, rename, unity
+from nemgan.consensus import consensus, counted, label_costs, rename, unity
 from nemgan.data.neighbours import local_weights, nearest
 from nemgan.smoothing import cost, links
 
