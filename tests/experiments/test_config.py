@@ -99,6 +99,23 @@ def test_flat_and_back_is_the_same_configuration() -> None:
     assert set(flat(config)) == set(keys())
 
 
+def test_masses_by_class() -> None:
+    pairs = (("1", 0.04), ("no, never", 0.96))
+    for word in (
+        "prior=1:0.04,no, never:0.96",
+        "prior= 1: .04 , no, never : 96e-2",
+        'prior={"1":0.04,"no, never":0.96}',
+    ):
+        assert made(word).given_by_class == pairs
+    config = made("prior=fraud:0.04,legit:0.96")
+    assert json.loads(config.model_dump_json())["prior"] == "fraud:0.04,legit:0.96"
+    assert build(flat(config)) == made(f"prior={show(flat(config)['prior'])}") == config
+    assert made("prior=.04,.96").given_by_class == made().given_by_class == ()
+    for wrong in ("fraud:x", "fraud:.1,.9", ":.5"):
+        with pytest.raises(ConfigError, match=r"not allowed: .*or class:mass such as a:\.7,b:\.3$"):
+            made(f"prior={wrong}")
+
+
 def test_a_configuration_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         made().seed = 3

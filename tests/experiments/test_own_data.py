@@ -23,7 +23,7 @@ from nemgan.experiments.config import of_priors
 from nemgan.experiments.export import export_run
 from nemgan.experiments.outputs import cluster_number, predict_run, sample_run
 from nemgan.experiments.prepare import prepare
-from nemgan.experiments.run import configure, evaluate_run, model_card, run
+from nemgan.experiments.run import configure, evaluate_run, model_card, resume_run, run
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -179,6 +179,40 @@ def test_some_kinds_without_any_label(table: Path, tiny: list[str], tmp_path: Pa
         prepare(configure([*words[len(tiny) - 1 :], "preset=paper"]))
     masses = configure([*words[:-1], "prior=[.5,.3,.2]"])
     assert prepare(masses).card.n_clusters == 3
+
+
+@pytest.fixture
+def with_few(table: Path, tiny: list[str], tmp_path: Path) -> list[str]:
+    """Words of a run of clusters alone on the table, with labels of two of its kinds that spell the other way round."""
+    few = tmp_path / "few.csv"
+    few.write_text("who,label\np0,usual\np3,usual\np6,usual\np1,rare\np4,rare\n")
+    clusters = [word for word in tiny[1:] if not word.startswith("gan.")]
+    head, *lines = table.read_text().splitlines()
+    bare = tmp_path / "bare.csv"
+    bare.write_text("\n".join(line.rpartition(",")[0] for line in [head, *lines]))
+    return [*clusters, "gan.steps=0", f"data={bare}", "id_column=who", f"labels={few}"]
+
+
+def test_masses_are_told_by_class(with_few: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A list is in the order of the classes, which is not that of the file."""
+    told = {}
+    for prior in (".9,.1", "usual:.9,rare:.1", "uniform"):
+        done = CliRunner().invoke(app, ["train", *with_few, f"prior={prior}", "--dry-run"])
+        told[prior] = next(line for line in done.stdout.splitlines() if line.startswith("prior"))
+    assert [line.removeprefix("prior").strip() for line in told.values()] == [
+        "rare 0.9, usual 0.1",
+        "rare 0.1, usual 0.9",
+        "rare 0.5, usual 0.5",
+    ]
+    done = CliRunner().invoke(app, ["train", *with_few, "prior=.2,.3,.5", "--dry-run"])
+    assert "rare 0.2, usual 0.3, cluster 2 0.5\n" in done.stdout
+    caplog.clear()
+    folder = run(configure([*with_few, "prior=usual:.9,rare:.1"]), out=tmp_path / "runs", quiet=True)
+    assert "nemgan: note: masses: rare 0.1, usual 0.9" in caplog.messages
+    assert model_card(folder).prior == (0.1, 0.9) and evaluate_run(folder).prior == "usual:.9,rare:.1"
+    assert resume_run(folder, quiet=True) == folder
+    with pytest.raises(ConfigError, match="prior has no mass of rare"):
+        prepare(configure([*with_few, "prior=usual:1"]))
 
 
 def test_a_name_that_is_a_number_comes_before_the_number(caplog: pytest.LogCaptureFixture) -> None:

@@ -8,7 +8,7 @@ full labels in ``splits`` are for evaluation alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +114,8 @@ def check_model(config: Config) -> None:
 
 def _equal(config: Config) -> bool:
     """Whether the clusters' masses are said to be equal."""
-    return config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
+    given = config.prior if isinstance(config.prior, tuple) else [mass for _, mass in config.given_by_class]
+    return config.prior == "uniform" or len(set(given)) == 1
 
 
 def _check_conditions(config: Config) -> None:
@@ -210,7 +211,7 @@ def prepare(config: Config, known: Columns | None = None, splits: Splits | None 
     else:
         train = hide_labels(splits.train, config.labels, numpy_generator(config.seed, "labels"))
     n_clusters = _count(config, train)
-    prior = _prior(config, matched, n_clusters)
+    prior = _prior(config, matched, n_clusters, train.class_names)
     labels_used = int((train.y >= 0).sum())
     named = [name if (train.y == c).any() else "" for c, name in enumerate(train.class_names)]
     card = Card(
@@ -280,9 +281,11 @@ def _too_few(config: Config, train: Dataset, n: int) -> ConfigError:
     return ConfigError(f"{said} for {what} {needed}: lower n_clusters or give more data")
 
 
-def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArray[np.float64] | None:
-    """Masses of the ``n`` clusters, or None where the model is to learn them."""
-    from nemgan.prior import check_masses
+def _prior(
+    config: Config, matched: NDArray[np.float64] | None, n: int, classes: Sequence[str]
+) -> NDArray[np.float64] | None:
+    """Masses of the ``n`` clusters, the first ones those of the ``classes``; None where the model is to learn them."""
+    from nemgan.prior import check_masses, masses_by_class
 
     if config.prior == "learned":
         alone = config.connected or model_catalog.entry(config.model).learns_masses
@@ -296,6 +299,8 @@ def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArr
         return np.full(n, 1 / n)
     if isinstance(config.prior, tuple):
         return check_masses(config.prior, n)
+    if config.given_by_class:
+        return masses_by_class(config.given_by_class, classes, n)
     if matched is None or not matched.any():
         raise ConfigError(f"prior=matched needs labelled data, and {config.data} has none: use learned or give masses")
     if len(matched) != n:
