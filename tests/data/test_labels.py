@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nemgan.cli import masses
 from nemgan.data import catalog, files
 from nemgan.data.arrays import classes
 from nemgan.data.labels import codes, in_order, read_labels
@@ -97,6 +98,35 @@ def test_two_of_more_columns_by_their_names(tmp_path: Path) -> None:
     assert few is not None and (few >= 0).sum() == 6
     with pytest.raises(DataError, match="no table: drop label_column="):
         files.load(tmp_path / "x.npy", 0, how)
+
+
+def test_the_column_of_labels_may_be_in_their_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few, path = tmp_path / "few.csv", tmp_path / "t.csv"
+    path.write_text("who,x\n" + "".join(f"p{i},{i}\n" for i in range(20)))
+    few.write_text("who,seen,kind\n" + "".join(f"p{i},x,{'ab'[i % 2]}\n" for i in range(6)))
+    splits = files.load(path, 0, files.Reading(id_column="who", label_column="kind"), few)
+    assert splits.few is not None and (splits.few >= 0).sum() == 6 and splits.train.class_names == ("a", "b")
+    shown: list[str | None] = []
+    monkeypatch.setattr(masses, "estimate_priors", lambda _, y, **__: shown.extend(y) or splits)
+    with pytest.raises(AttributeError, match="to_dict"):
+        masses.priors_of(str(path), few, how=files.Reading(id_column="who", label_column="kind"))
+    assert shown == ["a", "b"] * 3 + [None] * 14
+    with pytest.raises(DataError, match="no column 'kid' for label_column=: did you mean 'kind'"):
+        files.load(path, 0, files.Reading(id_column="who", label_column="kid"), few)
+    with pytest.raises(DataError, match="no column 'seen' for id_column="):
+        files.load(path, 0, files.Reading(id_column="seen", label_column="kind"), few)
+
+
+@pytest.mark.parametrize("rest", ["label", "seen,kind"])
+def test_the_column_that_names_samples_is_told(tmp_path: Path, rest: str) -> None:
+    few, path = tmp_path / "few.csv", tmp_path / "t.csv"
+    path.write_text("id,x,town\n" + "".join(f"{i + 1},{i % 7},{i % 2}\n" for i in range(20)))
+    few.write_text(f"id,{rest}\n" + "".join(f"{i},{'ab'[i % 2]}{',c' * ('seen' in rest)}\n" for i in range(1, 6)))
+    with pytest.raises(DataError, match=r"few\.csv names samples by 'id', which is a column of .*: say id_column=id$"):
+        files.load(path, 0, None, few)
+    few.write_text("town,label\n0,a\n1,b\n")  # which names no row
+    with pytest.raises(DataError, match="'town' matches no sample"):
+        files.load(path, 0, None, few)
 
 
 def test_a_name_of_several_samples(tmp_path: Path) -> None:

@@ -31,15 +31,7 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "", column: str =
     Raises:
         DataError: an unreadable file, a line of another form, an id that matches no sample or several, or one twice.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            text = file.read()
-        mark = separator(path, next((line for line in text.splitlines() if line.strip()), ""))
-        read = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
-        lines = [[cell.strip() for cell in line] for line in read if any(map(str.strip, line))]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"cannot read {path} ({why}): give a CSV of id,label lines") from None
+    mark, lines = _lines(path)
     lines = _two_of(path, lines, heading, column)
     place = {name: i for i, name in enumerate(ids)}
     headed = bool(lines) and lines[0][0].lower() in _HEADINGS | {heading.lower()} and lines[0][0] not in place
@@ -75,6 +67,28 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "", column: str =
         if twice is not None:
             raise DataError(f"{path}: id {twice!r} is the name of several samples: give each its own")
     return found
+
+
+def first_line(path: Path) -> list[str]:
+    """The cells of the first line of a file of few labels, which may be its heading.
+
+    Raises:
+        DataError: an unreadable file.
+    """
+    return next(iter(_lines(path)[1]), [])
+
+
+def _lines(path: Path) -> tuple[str, list[list[str]]]:
+    """What stands between the cells of a file, and the cells of its lines, empty ones left out."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            text = file.read()
+        mark = separator(path, next((line for line in text.splitlines() if line.strip()), ""))
+        read = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+        return mark, [[cell.strip() for cell in line] for line in read if any(map(str.strip, line))]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"cannot read {path} ({why}): give a CSV of id,label lines") from None
 
 
 def _two_of(path: Path, lines: list[list[str]], heading: str, column: str) -> list[list[str]]:

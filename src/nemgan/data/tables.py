@@ -49,13 +49,16 @@ class Table:
         return replace(self, columns={k: v[at] for k, v in self.columns.items()}, ids=ids, labels=labels)
 
 
-def read_table(path: Path, label_column: str = "", id_column: str = "", *, strict: bool = True) -> Table:
+def read_table(
+    path: Path, label_column: str = "", id_column: str = "", *, strict: bool = True, elsewhere: Sequence[str] = ()
+) -> Table:
     """The table at ``path``, of the given columns the labels and the names of rows taken out.
 
     A first column without a name is taken for names of rows, as data frames are often written.
 
     Args:
         strict: the given columns must be there.
+        elsewhere: columns of a file of labels, one of which may be ``label_column`` in place of one here.
 
     Raises:
         DataError: unreadable, rows of unequal length, no rows or names, a name twice, no such column.
@@ -65,8 +68,9 @@ def read_table(path: Path, label_column: str = "", id_column: str = "", *, stric
     found = _parquet(path, as_words) if path.suffix.lower() == ".parquet" else _text(path, label_column, id_column)
     notes: tuple[str, ...] = ()
     for role, name in (("label_column", label_column), ("id_column", id_column)):
-        if strict and name and name not in found:
-            near = get_close_matches(name, found, n=1, cutoff=0.4)
+        others = elsewhere if role == "label_column" else ()
+        if strict and name and name not in found and name not in others:
+            near = get_close_matches(name, [*found, *others], n=1, cutoff=0.4)
             more = f" and {len(found) - 20} more" if len(found) > 20 else ""
             hint = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(list(found)[:20])}{more}"
             raise DataError(f"{path} has no column {name!r} for {role}=: {hint}")
