@@ -193,8 +193,30 @@ def with_few(table: Path, tiny: list[str], tmp_path: Path) -> list[str]:
     return [*clusters, "gan.steps=0", f"data={bare}", "id_column=who", f"labels={few}"]
 
 
+def test_labels_of_one_class_alone(with_few: list[str], table: Path, tmp_path: Path) -> None:
+    """They name its cluster where n_clusters= says that there are others; else nothing could be told apart."""
+    (tmp_path / "few.csv").write_text("who,label\np1,rare\np4,rare\n")
+    with pytest.raises(ConfigError, match=r"labels one class alone .rare.: label .* at least two, or say n_clusters=2"):
+        prepare(configure(with_few))
+    done = CliRunner().invoke(app, ["train", *with_few, "n_clusters=2", "--dry-run"])
+    assert "labels used     2 (rare 2)\n" in done.stdout
+    longer = ["connect.steps=100", "connect.refine_steps=60", "connect.micro_modes=9", "latent.dim=9"]
+    own = {word.partition("=")[0] for word in longer}
+    words = [word for word in with_few if word.partition("=")[0] not in own]
+    config = configure([*words, *longer, "n_clusters=2", "prior=rare:.3"])
+    folder = run(config, out=tmp_path / "runs", quiet=True)
+    assert model_card(folder).cluster_names == ("rare", "") and model_card(folder).prior == (0.3, 0.7)
+    page = (folder / "report.html").read_text()
+    assert "Cluster 0 · class rare" in page and "Cluster 1 · class" not in page
+    found = list(csv.DictReader(predict_run(folder, table).splitlines()))
+    assert {(row["cluster"], row["class"]) for row in found} == {("0", "rare"), ("1", "")}
+    assert all(row["class"] == "rare" for row in found if row["id"] in ("p1", "p4"))
+
+
 def test_masses_are_told_by_class(with_few: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A list is in the order of the classes, which is not that of the file."""
+    done = CliRunner().invoke(app, ["train", *with_few, "--dry-run"])
+    assert "labels used     5 (rare 2, usual 3)\n" in done.stdout
     told = {}
     for prior in (".9,.1", "usual:.9,rare:.1", "uniform"):
         done = CliRunner().invoke(app, ["train", *with_few, f"prior={prior}", "--dry-run"])

@@ -116,8 +116,6 @@ def codes(labels: Sequence[str | None], names: Sequence[str], what: str) -> NDAr
     Raises:
         DataError: a label that is not in ``names``, or a class without a label.
     """
-    if len(names) < 2:
-        raise DataError(f"{what} labels one class alone ({', '.join(names)}): label samples of at least two")
     place = {name: i for i, name in enumerate(names)}
     known = {label for label in labels if label is not None}
     strange = sorted(known - place.keys())

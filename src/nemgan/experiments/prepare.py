@@ -233,6 +233,11 @@ def _count(config: Config, train: Dataset) -> int:
     given = config.prior if isinstance(config.prior, tuple) else None
     masses = len(given) if given else 0
     n = config.n_clusters or (masses if config.few is not None else 0) or train.n_classes or masses
+    if config.few is not None and n < 2:
+        raise ConfigError(
+            f"{config.labels} labels one class alone ({', '.join(train.class_names)}): label samples of at least two, "
+            "or say n_clusters=2 or more"
+        )
     if n < 2:
         raise ConfigError(
             f"data {train.name!r} does not say how many clusters it has: give n_clusters=2 or more, or a prior"

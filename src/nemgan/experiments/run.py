@@ -17,7 +17,8 @@ from typing import Any
 import torch
 
 from nemgan.data.catalog import data_root, names
-from nemgan.data.dataset import Splits
+from nemgan.data.columns import listed
+from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError
 from nemgan.evaluation.evaluate import evaluate
@@ -222,7 +223,7 @@ def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = No
             "samples": f"{len(prepared.train)} for training, {len(prepared.splits.test)} held out",
             **({"columns": card.table.summary(len(card.table.columns))} if card.table else {}),
             "sample shape": list(card.shape),
-            "labels used": card.labels_used,
+            "labels used": _labels_by_class(prepared.train) if card.labels_used else 0,
             "clusters": card.n_clusters,
             "prior": _named_masses(config, card) or [round(mass, 4) for mass in card.prior or ()] or "learned",
             "stages": [
@@ -232,6 +233,12 @@ def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = No
             "device": f"{device}, {n_threads} threads",
             "run folders in": str(out),
         }
+
+
+def _labels_by_class(train: Dataset) -> str:
+    """``12 (fraud 3, legit 9)``: how many samples have a label, and of which classes these are."""
+    counts = [f"{name} {(train.y == c).sum()}" for c, name in enumerate(train.class_names)]
+    return f"{(train.y >= 0).sum()} ({listed(counts, 20)})"
 
 
 def _named_masses(config: Config, card: Card) -> list[str]:
