@@ -164,6 +164,49 @@ def test_bad_tables(tmp_path: Path, change: Callable[[Rows], object], why: str) 
     assert "\n" not in str(error.value)
 
 
+def test_all_columns_of_too_many_words_are_named(tmp_path: Path) -> None:
+    def change(rows: Rows) -> None:
+        column(0, [f"2024-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(60)])(rows)
+        column(2, [f"p {i}" for i in range(60)])(rows)
+        column(3, [f"p {i}" for i in range(60)])(rows)
+
+    with pytest.raises(DataError) as error:
+        files.load(write(tmp_path / "t.csv", change))
+    said = str(error.value)
+    assert all(f"column '{name}' has " in said for name in ("age", "town", "member")) and "'income'" not in said
+    assert "leave them out by drop=age,town,member, or name one with id_column=" in said and "and 45 more)" in said
+    assert "dates (age) are not learned from: drop them, or turn them into numbers" in said and "\n" not in said
+    columns_left = files.load(tmp_path / "t.csv", 0, Reading(drop=("age", "town", "member"))).columns
+    assert columns_left is not None and columns_left.summary() == "income (1 number), kind (3 words)"
+
+
+@pytest.mark.parametrize(
+    "word", ["1.2.2024", "2024/1/31 08:15", "31-12-24", "2024-01-31T08:15:00Z", "2024-01", "1/2/2024"]
+)
+def test_dates_are_told_from_other_words(word: str) -> None:
+    assert "dates (day) are not" in columns._without({"day": [word, "2023-12-31"]})
+    assert "dates" not in columns._without({"day": [word, "12-341-5"]})
+    assert "drop='a day'" in columns._without({"a day": [word]})
+
+
+def test_columns_that_are_dropped(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv")
+    left = files.load(path, 0, Reading(drop=("income", "town")))
+    assert left.columns is not None and [c.name for c in left.columns.columns] == ["age", "member", "kind"]
+    for drop, label, why in (
+        (("incone",), "", "no column 'incone' for drop=: did you mean 'income'"),
+        (("kind",), "kind", "'kind' cannot be both dropped and label_column="),
+        (tuple(HEADING), "", "no column left"),
+    ):
+        with pytest.raises(DataError, match=why):
+            files.load(path, 0, Reading(drop=drop, label_column=label))
+    np.save(tmp_path / "x.npy", np.eye(5))
+    with pytest.raises(DataError, match=r"no table: drop .*drop="):
+        files.load(tmp_path / "x.npy", 0, Reading(drop=("a",)))
+    less = write(tmp_path / "less.csv", lambda rows: [row.pop(2) for row in rows])
+    assert (files.load(less, 0, Reading(drop=("town", "income")), None, left.columns).train.x == left.train.x).all()
+
+
 def test_decimal_commas_are_recognised(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", column(1, [f"{i},5" for i in range(60)]), mark=";")
     with pytest.raises(DataError, match=r"'income' holds numbers with a decimal comma \(\d,5\)"):
@@ -239,6 +282,8 @@ def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet.write_table(pa.table({"t": pa.array([1, 2], pa.timestamp("s"))}), tmp_path / "time.parquet")
     with pytest.raises(DataError, match="column 't' holds timestamp"):
         read_table(tmp_path / "time.parquet")
+    parquet.write_table(pa.table({"t": pa.array([1, 2], pa.timestamp("s")), "n": [1, 3]}), tmp_path / "time.parquet")
+    assert list(read_table(tmp_path / "time.parquet", drop=("t",)).columns) == ["n"]
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match="cannot read"):
         read_table(tmp_path / "t.parquet")

@@ -116,6 +116,14 @@ def test_masses_by_class() -> None:
             made(f"prior={wrong}")
 
 
+def test_names_of_columns() -> None:
+    assert made().drop == () and made("drop=2020, day").drop == ("2020", "day") and made("drop=day").drop == ("day",)
+    assert made('drop=["last, first","day"]').drop == ("last, first", "day")
+    config = made('drop=["last, first","day"]')
+    assert made(f"drop={show(flat(config)['drop'])}") == build(flat(config)) == config
+    assert Config.model_validate_json(config.model_dump_json()) == config
+
+
 def test_a_configuration_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         made().seed = 3

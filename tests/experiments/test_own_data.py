@@ -79,6 +79,32 @@ def test_samples_of_a_table_are_rows_of_it(of_table: Path, table: Path, tmp_path
         (of_table / "away").rename(of_table / "model.json")
 
 
+@pytest.mark.usefixtures("no_judge")
+def test_a_run_knows_which_columns_were_dropped(table: Path, tiny: list[str], tmp_path: Path) -> None:
+    head, *lines = table.read_text().splitlines()
+    dated, bare = tmp_path / "dated.csv", tmp_path / "bare.csv"
+    dated.write_text(
+        "\n".join([f"{head},day,name", *(f"{line},2024-01-{i % 40},n{i}" for i, line in enumerate(lines))])
+    )
+    words = [*tiny[1:], f"data={dated}", "id_column=who", "label_column=kind", "drop=day,name"]
+    done = CliRunner().invoke(app, ["train", *words, "--dry-run"])
+    assert "age (1 number), town (3 words)\n" in done.stdout
+    folder = run(configure(words), out=tmp_path / "runs", quiet=True)
+    assert predict_run(folder, dated) == predict_run(folder, table) and evaluate_run(folder).n_test == 18
+    assert list(rows(sample_run(folder, tmp_path / "new.csv", n=3))[0]) == ["age", "town", "cluster"]
+    dated.rename(bare)
+    dated.write_text(table.read_text())  # the same without these columns
+    assert evaluate_run(folder).n_test == 18 and resume_run(folder, quiet=True) == folder
+    parquet, pa = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+    ages = [int(row["age"]) for row in rows(table)]
+    made = {"age": ages, "town": [row["town"] for row in rows(table)], "day": pa.array(range(90), pa.timestamp("s"))}
+    parquet.write_table(pa.table(made), tmp_path / "t.parquet")
+    found = list(csv.DictReader(predict_run(folder, tmp_path / "t.parquet").splitlines()))
+    assert [row["cluster"] for row in found] == [
+        row["cluster"] for row in csv.DictReader(predict_run(folder, table).splitlines())
+    ]
+
+
 def test_own_data_are_read_once(table: Path, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     load, calls = files.load, []
 

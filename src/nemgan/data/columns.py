@@ -181,14 +181,19 @@ def learn(table: Table, impute: Impute = "none") -> tuple[Columns, tuple[str, ..
     """
     found: list[Column] = []
     seen: dict[bytes, str] = {}
+    worded: dict[str, Sequence[str]] = {}
     for name, values in table.columns.items():
         column = _learn(name, values, impute, table.name)
+        if column.kind == "words" and len(column.words) > MOST_WORDS:
+            worded[name] = column.words
         content = (numbers(values) if column.kind == "number" else words(values)) if column.width else None
         if content is not None:
             key = repr(content.tolist()).encode() if content.dtype == object else content.tobytes()
             twin = seen.setdefault(key, name)
             column = column if twin == name else Column(name, "copy", of=twin)
         found.append(column)
+    if worded:
+        raise DataError(f"{table.name}: {_without(worded)}")
     constant = [c.name for c in found if c.kind == "constant"]
     copies = [f"{c.name} (as {c.of})" for c in found if c.kind == "copy"]
     if len(constant) == len(found):
@@ -212,7 +217,7 @@ def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
         if len(found) == 1:
             return Column(name, "constant", words=(str(found[0]),))
         if len(found) > MOST_WORDS:
-            raise DataError(f"{what}: column {name!r} {_too_many(found)}")
+            _refuse_almost_numbers(found, f"{what}: column {name!r}")
         fill = None if impute == "none" else str(found[counts.argmax()])
         return Column(name, "words", words=tuple(map(str, found)), fill=fill)
     _refuse_infinite(x, name, what)
@@ -241,19 +246,40 @@ def _most_frequent(x: Float) -> float:
     return float(values[counts.argmax()])
 
 
-def _too_many(found: Array) -> str:
-    """What to say of a column of too many words, and what to do."""
+def _refuse_almost_numbers(found: Array, which: str) -> None:
+    """See that a column of so many different words holds no numbers that are written otherwise."""
     strange = [word for word in found.tolist() if numbers(np.array([word], object)) is None]
     if len(strange) <= len(found) / 2:
         odd = listed([repr(word) for word in strange])
-        return f"holds numbers, but also {odd}: correct these, or leave them empty and impute"
+        raise DataError(f"{which} holds numbers, but also {odd}: correct these, or leave them empty and impute")
     if all(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})*", word) for word in strange):
-        return f"holds numbers with commas ({strange[0]}): write thousands without them, decimals with a point"
+        raise DataError(
+            f"{which} holds numbers with commas ({strange[0]}): write thousands without them, decimals with a point"
+        )
     if _decimal_commas(strange):
-        return f"holds numbers with a decimal comma ({strange[0]}): write decimals with a point"
+        raise DataError(f"{which} holds numbers with a decimal comma ({strange[0]}): write decimals with a point")
+
+
+_DATE = re.compile(r"(\d{4}([-/.]\d{1,2}){1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{2}|\d{4}))([T ]\d{1,2}:\d{2}.*)?")
+
+
+def _without(worded: Mapping[str, Sequence[str]]) -> str:
+    """What to say of columns, by name, that are of too many words, and what to do."""
+    which = ", ".join(
+        f"column {name!r} has {len(many)} different words ({listed(many, 3)})" for name, many in worded.items()
+    )
+    names = ",".join(worded)
+    names = names if re.fullmatch(r"[\w.,-]+", names) else repr(names)
+    one = len(worded) == 1
+    dates = [name for name, many in worded.items() if all(map(_DATE.fullmatch, many))]
+    told = (
+        f"; dates ({', '.join(dates)}) are not learned from: drop them, or turn them into numbers, such as days since"
+        if dates
+        else ""
+    )
     return (
-        f"has {len(found)} different words ({listed(strange)}), more than {MOST_WORDS}: remove it, or name it with "
-        "id_column= or label_column="
+        f"{which}, more than {MOST_WORDS}: leave {'it' if one else 'them'} out by drop={names}, or name "
+        f"{'it' if one else 'one'} with id_column= or label_column={told}"
     )
 
 

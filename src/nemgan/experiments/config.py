@@ -40,6 +40,8 @@ class Config(ModelSettings):
     """Column of a table that holds classes."""
     id_column: str = ""
     """Column of a table that names its rows."""
+    drop: tuple[str, ...] = ()
+    """Columns of a table to leave out, with commas between: ``drop=date,customer``."""
     impute: Literal["none", "mean", "median", "most_frequent"] = "none"
     """What stands in for missing values of a table."""
     skip_bad: bool = False
@@ -64,6 +66,13 @@ class Config(ModelSettings):
         if not isinstance(value, str) and not 0 <= value <= 1:
             raise ValueError("should be a share between 0 and 1, or a .csv file of id,class lines")
         return value
+
+    @field_validator("drop", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return tuple(value) if isinstance(value, list) else value
 
     @field_validator("prior", mode="before")
     @classmethod
@@ -92,7 +101,7 @@ class Config(ModelSettings):
     @property
     def reading(self) -> Reading:
         """What the reader of the user's own data is told."""
-        return Reading(self.impute, self.label_column, self.id_column, self.skip_bad)
+        return Reading(self.impute, self.label_column, self.id_column, self.skip_bad, self.drop)
 
 
 _CLASS_AND_MASS = re.compile(r"\s*(\S|\S.*?\S)\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:,|$)")
@@ -149,7 +158,7 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
         if key in found:
             raise ConfigError(f"{key} is given twice: keep one")
         try:
-            found[key] = text if _is_text(key) or (key == "prior" and by_class(text)) else _value(text)
+            found[key] = text if _is_text(key, text) else _value(text)
         except yaml.YAMLError:
             raise ConfigError(
                 f"cannot read the value of {word!r}: quote it or write a plain number, word or list"
@@ -214,8 +223,10 @@ def _value(text: str) -> Any:
     return value
 
 
-def _is_text(key: str) -> bool:
-    """Whether ``key`` takes any text, which is then not read as a number or a truth value."""
+def _is_text(key: str, text: str) -> bool:
+    """Whether ``key`` takes ``text`` as it is, which is then not read as a number, a truth value or a list."""
+    if key in ("drop", "prior"):
+        return not text.startswith("[") if key == "drop" else bool(by_class(text))
     field = Config.model_fields.get(key)
     return field is not None and field.annotation is str
 
