@@ -54,6 +54,11 @@ def test_refuses(tmp_path: Path, text: str, why: str) -> None:
         read_labels(tmp_path / "few.csv", ["0", "1"])
 
 
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no file of labels .*few\.csv: check the path"):
+        read_labels(tmp_path / "few.csv", ["0", "1"])
+
+
 def test_minus_one_is_no_label(tmp_path: Path) -> None:
     path = tmp_path / "few.csv"
     path.write_text("id,label\na,1\nb,-1\nc,0\n")

@@ -303,6 +303,20 @@ def test_all_labels_of_a_column_of_few_are_used(table: Path, tiny: list[str], tm
     assert by_file.card == by_column.card
 
 
+def test_what_does_not_say_the_kinds_is_told(table: Path, tiny: list[str]) -> None:
+    """Masses taken from labels that there are none of; a column of numbers as labels."""
+    words = [*tiny[1:], f"data={table}", "id_column=who"]
+    with pytest.raises(ConfigError, match=r"prior=matched takes the masses from .* has none: name .* label_column="):
+        prepare(configure([*words, "prior=matched"]))
+    head, *lines = table.read_text().splitlines()
+    many = table.with_name("many.csv")
+    many.write_text("\n".join([f"{head},paid", *(f"{line},{i}.5" for i, line in enumerate(lines))]))
+    with pytest.raises(
+        ConfigError, match=r"label_column=paid has 90 different values, .* is it the column of labels\?"
+    ):
+        prepare(configure([*tiny[1:], f"data={many}", "id_column=who", "label_column=paid"]))
+
+
 def test_too_few_samples_are_told_of_in_the_users_words(tiny: list[str], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for n in (10, 180):
@@ -336,6 +350,7 @@ def test_shares_of_a_few_labels_are_no_true_masses(table: Path, tiny: list[str],
 @pytest.mark.parametrize(
     ("word", "why"),
     [
+        ("labels=few.cvs", r"labels=few\.cvs is not allowed: it is no file that is there: give a \.csv"),
         ("labels=few", "share such as 0.01, or a .csv"),
         ("labels=2", "between 0 and 1"),
         ("impute=medain", "did you mean 'median'"),

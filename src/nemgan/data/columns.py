@@ -119,7 +119,9 @@ class Columns:
         used = [column for column in self.columns if column.width]
         absent = [column.name for column in used if column.name not in table.columns]
         if absent:
-            raise DataError(f"{table.name} lacks columns {listed(absent)}, which were learned from: add them")
+            one = len(absent) == 1
+            which, were = ("column", "was learned from: add it") if one else ("columns", "were learned from: add them")
+            raise DataError(f"{table.name} lacks {which} {listed(absent)}, which {were}")
         gaps = {c.name: int(_missing(table.columns[c.name]).sum()) for c in used if c.fill is None}
         gaps = {name: n for name, n in gaps.items() if n}
         if gaps:
@@ -238,7 +240,8 @@ def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
 def _refuse_infinite(x: Float, name: str, what: str) -> None:
     n = int((~np.isfinite(x)).sum())
     if n:
-        raise DataError(f"{what}: column {name!r} has {n} infinite numbers: correct or remove them")
+        which = "number: correct or remove it" if n == 1 else "numbers: correct or remove them"
+        raise DataError(f"{what}: column {name!r} has {n} infinite {which}")
 
 
 def _most_frequent(x: Float) -> float:

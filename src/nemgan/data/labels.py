@@ -86,6 +86,8 @@ def _lines(path: Path) -> tuple[str, list[list[str]]]:
         mark = separator(path, next((line for line in text.splitlines() if line.strip()), ""))
         read = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
         return mark, [[cell.strip() for cell in line] for line in read if any(map(str.strip, line))]
+    except FileNotFoundError:
+        raise DataError(f"there is no file of labels {path}: check the path") from None
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         why = error.strerror if isinstance(error, OSError) else error
         raise DataError(f"cannot read {path} ({why}): give a CSV of id,label lines") from None

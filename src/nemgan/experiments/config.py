@@ -7,6 +7,7 @@ data at hand; overrides are laid over it, and the whole is checked before anythi
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -62,6 +63,10 @@ class Config(ModelSettings):
     @classmethod
     def _share_or_file(cls, value: float | str) -> float | str:
         if isinstance(value, str) and not value.lower().endswith((".csv", ".txt")):
+            if (Path(value).suffix or "/" in value) and not os.path.exists(os.path.expanduser(value)):
+                raise ValueError(
+                    "is no file that is there: give a .csv file of id,class lines, or a share such as 0.01"
+                )
             raise ValueError("should be a share such as 0.01, or a .csv file of id,class lines")
         if not isinstance(value, str) and not 0 <= value <= 1:
             raise ValueError("should be a share between 0 and 1, or a .csv file of id,class lines")

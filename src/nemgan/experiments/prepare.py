@@ -238,9 +238,19 @@ def _count(config: Config, train: Dataset) -> int:
             f"{config.labels} labels one class alone ({', '.join(train.class_names)}): label samples of at least two, "
             "or say n_clusters=2 or more"
         )
+    if config.prior == "matched" and not (train.n_classes or config.n_clusters):
+        raise ConfigError(
+            f"prior=matched takes the masses from the data's own labels, and {train.name!r} has none: name a table's "
+            "column of them by label_column=, or give n_clusters=2 or more with prior=learned"
+        )
     if n < 2:
         raise ConfigError(
             f"data {train.name!r} does not say how many clusters it has: give n_clusters=2 or more, or a prior"
+        )
+    if config.label_column and not config.n_clusters and n == train.n_classes and 2 * n > len(train):
+        raise ConfigError(
+            f"label_column={config.label_column} has {n} different values, for {len(train)} training samples: is it "
+            "the column of labels? name that one, or say n_clusters="
         )
     if n > len(train):
         raise ConfigError(f"{n} clusters but only {len(train)} training samples: lower n_clusters or give more data")
