@@ -144,6 +144,31 @@ def test_a_column_of_words_that_is_mostly_empty_may_hold_labels(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("is_fraud", "01", True),
+        ("Class", ["yes", "no"], True),
+        ("y", "01", True),
+        ("y", "012", False),
+        ("year", "01", False),
+        ("member", "01", False),
+    ],
+)
+def test_a_column_of_two_values_that_is_named_like_labels_is_asked_about(
+    tmp_path: Path, name: str, values: list[str], told: bool
+) -> None:
+    def change(rows: Rows) -> None:
+        column(3, [values[i % len(values)] for i in range(60)])(rows)
+        rows[0][3] = name
+
+    path = write(tmp_path / "t.csv", change)
+    said = f"{path}: {name} has two values: if it is the label, say label_column={name}"
+    assert (said in files.load(path).notes) == told
+    assert not any("two values" in note for note in files.load(path, how=Reading(label_column=name)).notes)
+    assert not any("two values" in note for note in files.load(path, how=Reading(label_column="kind")).notes)
+
+
+@pytest.mark.parametrize(
     ("change", "why"),
     [
         (column(2, [f"person {i}" for i in range(60)]), r"column 'town' has \d+ different words .*id_column="),

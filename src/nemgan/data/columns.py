@@ -204,7 +204,19 @@ def learn(table: Table, impute: Impute = "none") -> tuple[Columns, tuple[str, ..
     notes = [f"{table.name}: constant columns are left out: {listed(constant)}"] if constant else []
     notes += [f"{table.name}: columns equal to another are left out: {listed(copies)}"] if copies else []
     notes += [f"{table.name}: {note}" for note in map(_mixed, found) if note]
+    likely = [c.name for c in found if c.width and _LIKE_LABELS.fullmatch(c.name) and _of_two(table.columns[c.name])]
+    if likely and table.labels is None:
+        notes.append(f"{table.name}: {likely[0]} has two values: if it is the label, say label_column={likely[0]}")
     return columns, (*notes, f"{table.name}: columns that are learned from: {columns.summary()}")
+
+
+_LIKE_LABELS = re.compile(r"y|is_.+|.*(label|class|target|outcome|fraud).*", re.IGNORECASE)
+"""Names of columns that may hold labels."""
+
+
+def _of_two(values: Array) -> bool:
+    """Whether there are two different values, missing ones not counted."""
+    return len(np.unique(values[~_missing(values)])) == 2
 
 
 def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
