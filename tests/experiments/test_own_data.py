@@ -336,6 +336,17 @@ def test_too_few_samples_are_told_of_in_the_users_words(tiny: list[str], tmp_pat
     assert mine.startswith("connect.micro_modes=150 and connect.neighbours=10 ask for more than the 144 training")
 
 
+def test_few_samples_are_noted(tiny: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    said = {}
+    for n, m in ((124, 2), (125, 2), (125, 21)):  # a fifth is held out
+        np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(n, 3)))
+        caplog.clear()
+        prepare(configure([*tiny[1:], f"data={tmp_path / 'x.npy'}", f"n_clusters={m}"]))
+        said[n, m] = [line.partition(": note: ")[2] for line in caplog.messages]
+    assert said[124, 2] == ["99 training samples are few for 2 clusters: what is found may change with the seed"]
+    assert said[125, 2] == [] and said[125, 21][0].startswith("100 training samples are few for 21 clusters")
+
+
 def test_shares_of_a_few_labels_are_no_true_masses(table: Path, tiny: list[str], tmp_path: Path) -> None:
     head, *lines = table.read_text().splitlines()
     partly = tmp_path / table.name

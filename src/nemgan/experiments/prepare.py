@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from nemgan.models.base import Model
 
 
+FEW, FEW_EACH = 100, 5
+"""Training samples, in all and for each cluster, below which a note says that they are few."""
+
+
 @dataclass(frozen=True, eq=False)
 class Prepared:
     """Data and decisions of a run, checked against each other.
@@ -211,6 +215,12 @@ def prepare(config: Config, known: Columns | None = None, splits: Splits | None 
     else:
         train = hide_labels(splits.train, config.labels, numpy_generator(config.seed, "labels"))
     n_clusters = _count(config, train)
+    if len(train) < max(FEW, FEW_EACH * n_clusters):
+        logging.getLogger("nemgan").warning(
+            "nemgan: note: %d training samples are few for %d clusters: what is found may change with the seed",
+            len(train),
+            n_clusters,
+        )
     prior = _prior(config, matched, n_clusters, train.class_names)
     labels_used = int((train.y >= 0).sum())
     named = [name if (train.y == c).any() else "" for c, name in enumerate(train.class_names)]
