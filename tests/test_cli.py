@@ -300,6 +300,8 @@ def test_runs_are_listed(finished: Path, tmp_path: Path) -> None:
     assert first["run"] == "0001-a" and first["data"] == "digits-demo" and first["clusters"] == M
     assert 0 <= first["accuracy"] <= 1 and second["accuracy"] == "not finished"
     assert "2 runs in" in call("runs", tmp_path).stdout
+    shutil.copytree(finished, tmp_path / "more" / "0001-a")
+    assert "\n1 run in" in call("runs", tmp_path / "more").stdout
     assert "is no folder" in refused("runs", tmp_path / "none")
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from nemgan.errors import ConfigError
-from nemgan.prior import Prior, check_masses, multinoulli
+from nemgan.prior import Prior, check_masses, masses_by_class, multinoulli
 
 logits = st.lists(st.floats(-6, 6), min_size=2, max_size=8)
 
@@ -71,3 +71,21 @@ def test_masses_are_scaled_to_one():
     assert check_masses([0.2391, 0.7612], 2).sum() == pytest.approx(1, abs=1e-12) and isinstance(
         check_masses([0.5, 0.5], 2), np.ndarray
     )
+
+
+def test_masses_by_class():
+    given = [("legit", 0.96), ("fraud", 0.04)]
+    assert masses_by_class(given, ("fraud", "legit"), 2).tolist() == [0.04, 0.96]
+    np.testing.assert_allclose(masses_by_class(given[1:], ("fraud",), 2), [0.04, 0.96])
+    for pairs, classes, n, why in (
+        (given, (), 2, r"names classes \(legit, fraud\), and there are none: give labels"),
+        (given, ("fraude", "legit"), 2, "'fraud': did you mean 'fraude'"),
+        ([*given, given[0]], ("fraud", "legit"), 2, "'legit' twice"),
+        (given[:1], ("fraud", "legit"), 2, "no mass of fraud"),
+        (given[:1], ("fraud", "legit", "odd"), 3, "no mass of fraud, odd"),
+        (given, ("fraud", "legit"), 4, "2 of 4 clusters have no label: give masses alone, first those of fraud, legit"),
+        (given, ("fraud", "legit"), 3, "not above zero"),
+        ([("fraud", 0.1), ("legit", 0.1)], ("fraud", "legit"), 2, "sum to 0.2"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            masses_by_class(pairs, classes, n)

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from nemgan.errors import ConfigError
+from nemgan.errors import ConfigError, unknown
 
 
 def check_masses(values: Sequence[float] | NDArray[np.float64], n: int) -> NDArray[np.float64]:
@@ -35,6 +35,39 @@ def check_masses(values: Sequence[float] | NDArray[np.float64], n: int) -> NDArr
     if abs(masses.sum() - 1) > 1e-3:
         raise ConfigError(f"the masses sum to {masses.sum():g}, not 1: scale the masses so that they do")
     return np.asarray(masses / masses.sum(), np.float64)
+
+
+def masses_by_class(given: Sequence[tuple[str, float]], classes: Sequence[str], n: int) -> NDArray[np.float64]:
+    """Masses of ``n`` clusters (n,), of which the first are the ``classes``, checked, from pairs of class and mass.
+
+    One cluster more than there are classes has what these leave.
+
+    Raises:
+        ConfigError: a class that is unknown, missing or given twice, several clusters without a class, or no masses.
+    """
+    names = [name for name, _ in given]
+    if not classes:
+        raise ConfigError(
+            f"prior names classes ({', '.join(names[:3])}), and there are none: give labels, or masses alone such as "
+            ".7,.3"
+        )
+    for name in names:
+        if name not in classes:
+            raise unknown("class in prior", name, classes)
+        if names.count(name) > 1:
+            raise ConfigError(f"prior names class {name!r} twice: give it one mass")
+    if absent := [name for name in classes if name not in names]:
+        raise ConfigError(f"prior has no mass of {', '.join(absent)}: give every class one")
+    if n > len(classes) + 1:
+        raise ConfigError(
+            f"prior names {len(classes)} classes, and {n - len(classes)} of {n} clusters have no label: give masses "
+            f"alone, first those of {', '.join(classes)}"
+        )
+    place = dict(given)
+    masses = [place[name] for name in classes]
+    if n > len(classes):
+        masses.append(1 - sum(masses))
+    return check_masses(masses, n)
 
 
 def multinoulli(alpha: Tensor, nu: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nemgan.cli import masses
 from nemgan.data import catalog, files
 from nemgan.data.arrays import classes
 from nemgan.data.labels import codes, in_order, read_labels
@@ -50,6 +51,11 @@ def test_reads_what_spreadsheets_write(tmp_path: Path, mark: str, heading: bool)
 def test_refuses(tmp_path: Path, text: str, why: str) -> None:
     (tmp_path / "few.csv").write_text(text)
     with pytest.raises(DataError, match=why):
+        read_labels(tmp_path / "few.csv", ["0", "1"])
+
+
+def test_a_file_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"there is no file of labels .*few\.csv: check the path"):
         read_labels(tmp_path / "few.csv", ["0", "1"])
 
 
@@ -99,6 +105,35 @@ def test_two_of_more_columns_by_their_names(tmp_path: Path) -> None:
         files.load(tmp_path / "x.npy", 0, how)
 
 
+def test_the_column_of_labels_may_be_in_their_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few, path = tmp_path / "few.csv", tmp_path / "t.csv"
+    path.write_text("who,x\n" + "".join(f"p{i},{i}\n" for i in range(20)))
+    few.write_text("who,seen,kind\n" + "".join(f"p{i},x,{'ab'[i % 2]}\n" for i in range(6)))
+    splits = files.load(path, 0, files.Reading(id_column="who", label_column="kind"), few)
+    assert splits.few is not None and (splits.few >= 0).sum() == 6 and splits.train.class_names == ("a", "b")
+    shown: list[str | None] = []
+    monkeypatch.setattr(masses, "estimate_priors", lambda _, y, **__: shown.extend(y) or splits)
+    with pytest.raises(AttributeError, match="to_dict"):
+        masses.priors_of(str(path), few, how=files.Reading(id_column="who", label_column="kind"))
+    assert shown == ["a", "b"] * 3 + [None] * 14
+    with pytest.raises(DataError, match="no column 'kid' for label_column=: did you mean 'kind'"):
+        files.load(path, 0, files.Reading(id_column="who", label_column="kid"), few)
+    with pytest.raises(DataError, match="no column 'seen' for id_column="):
+        files.load(path, 0, files.Reading(id_column="seen", label_column="kind"), few)
+
+
+@pytest.mark.parametrize("rest", ["label", "seen,kind"])
+def test_the_column_that_names_samples_is_told(tmp_path: Path, rest: str) -> None:
+    few, path = tmp_path / "few.csv", tmp_path / "t.csv"
+    path.write_text("id,x,town\n" + "".join(f"{i + 1},{i % 7},{i % 2}\n" for i in range(20)))
+    few.write_text(f"id,{rest}\n" + "".join(f"{i},{'ab'[i % 2]}{',c' * ('seen' in rest)}\n" for i in range(1, 6)))
+    with pytest.raises(DataError, match=r"few\.csv names samples by 'id', which is a column of .*: say id_column=id$"):
+        files.load(path, 0, None, few)
+    few.write_text("town,label\n0,a\n1,b\n")  # which names no row
+    with pytest.raises(DataError, match="'town' matches no sample"):
+        files.load(path, 0, None, few)
+
+
 def test_a_name_of_several_samples(tmp_path: Path) -> None:
     (tmp_path / "few.csv").write_text("a,x\nb,y\n")
     with pytest.raises(DataError, match="'a' is the name of several"):
@@ -111,8 +146,7 @@ def test_classes() -> None:
     for given, why in ((["c", "a"], "'c' is no class of the data, which are a, b"), (["a"], "no sample is labelled b")):
         with pytest.raises(DataError, match=why):
             codes(given, ("a", "b"), "f")
-    with pytest.raises(DataError, match="one class alone"):
-        codes(["a"], ("a",), "f")
+    assert codes(["a", None], ("a",), "f").tolist() == [0, -1]
 
 
 def test_labelled_samples_are_held_out_last(tmp_path: Path) -> None:

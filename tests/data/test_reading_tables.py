@@ -155,11 +155,36 @@ def test_a_column_of_words_that_is_mostly_empty_may_hold_labels(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
+    ("name", "values", "told"),
+    [
+        ("is_fraud", "01", True),
+        ("Class", ["yes", "no"], True),
+        ("y", "01", True),
+        ("y", "012", False),
+        ("year", "01", False),
+        ("member", "01", False),
+    ],
+)
+def test_a_column_of_two_values_that_is_named_like_labels_is_asked_about(
+    tmp_path: Path, name: str, values: list[str], told: bool
+) -> None:
+    def change(rows: Rows) -> None:
+        column(3, [values[i % len(values)] for i in range(60)])(rows)
+        rows[0][3] = name
+
+    path = write(tmp_path / "t.csv", change)
+    said = f"{path}: {name} has two values: if it is the label, say label_column={name}"
+    assert (said in files.load(path).notes) == told
+    assert not any("two values" in note for note in files.load(path, how=Reading(label_column=name)).notes)
+    assert not any("two values" in note for note in files.load(path, how=Reading(label_column="kind")).notes)
+
+
+@pytest.mark.parametrize(
     ("change", "why"),
     [
         (column(2, [f"person {i}" for i in range(60)]), r"column 'town' has \d+ different words .*id_column="),
         (column(1, [f"{i}" if i else "12kg" for i in range(60)]), "column 'income' .*'12kg'"),
-        (column(1, ["inf"] + ["1", "2", "3", "4"] * 14 + ["1", "2", "3"]), "'income' has 1 infinite"),
+        (column(1, ["inf"] + ["1", "2", "3", "4"] * 14 + ["1", "2", "3"]), "'income' has 1 infinite number: .* it"),
         (lambda rows: rows[0].__setitem__(1, "age"), "two columns named 'age'"),
         (lambda rows: rows[0].__setitem__(1, ""), "column 2 has no name"),
         (lambda rows: rows[5].append("x"), "line 6: 6 values where the heading has 5"),
@@ -173,6 +198,49 @@ def test_bad_tables(tmp_path: Path, change: Callable[[Rows], object], why: str) 
     with pytest.raises(DataError, match=why) as error:
         files.load(write(tmp_path / "t.csv", change))
     assert "\n" not in str(error.value)
+
+
+def test_all_columns_of_too_many_words_are_named(tmp_path: Path) -> None:
+    def change(rows: Rows) -> None:
+        column(0, [f"2024-{1 + i % 12:02}-{1 + i % 28:02}" for i in range(60)])(rows)
+        column(2, [f"p {i}" for i in range(60)])(rows)
+        column(3, [f"p {i}" for i in range(60)])(rows)
+
+    with pytest.raises(DataError) as error:
+        files.load(write(tmp_path / "t.csv", change))
+    said = str(error.value)
+    assert all(f"column '{name}' has " in said for name in ("age", "town", "member")) and "'income'" not in said
+    assert "leave them out by drop=age,town,member, or name one with id_column=" in said and "and 45 more)" in said
+    assert "dates (age) are not learned from: drop them, or turn them into numbers" in said and "\n" not in said
+    columns_left = files.load(tmp_path / "t.csv", 0, Reading(drop=("age", "town", "member"))).columns
+    assert columns_left is not None and columns_left.summary() == "income (1 number), kind (3 words)"
+
+
+@pytest.mark.parametrize(
+    "word", ["1.2.2024", "2024/1/31 08:15", "31-12-24", "2024-01-31T08:15:00Z", "2024-01", "1/2/2024"]
+)
+def test_dates_are_told_from_other_words(word: str) -> None:
+    assert "dates (day) are not" in columns._without({"day": [word, "2023-12-31"]})
+    assert "dates" not in columns._without({"day": [word, "12-341-5"]})
+    assert "drop='a day'" in columns._without({"a day": [word]})
+
+
+def test_columns_that_are_dropped(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv")
+    left = files.load(path, 0, Reading(drop=("income", "town")))
+    assert left.columns is not None and [c.name for c in left.columns.columns] == ["age", "member", "kind"]
+    for drop, label, why in (
+        (("incone",), "", "no column 'incone' for drop=: did you mean 'income'"),
+        (("kind",), "kind", "'kind' cannot be both dropped and label_column="),
+        (tuple(HEADING), "", "no column left"),
+    ):
+        with pytest.raises(DataError, match=why):
+            files.load(path, 0, Reading(drop=drop, label_column=label))
+    np.save(tmp_path / "x.npy", np.eye(5))
+    with pytest.raises(DataError, match=r"no table: drop .*drop="):
+        files.load(tmp_path / "x.npy", 0, Reading(drop=("a",)))
+    less = write(tmp_path / "less.csv", lambda rows: [row.pop(2) for row in rows])
+    assert (files.load(less, 0, Reading(drop=("town", "income")), None, left.columns).train.x == left.train.x).all()
 
 
 def test_decimal_commas_are_recognised(tmp_path: Path) -> None:
@@ -214,7 +282,7 @@ def test_another_table_is_read_as_the_first_was(tmp_path: Path) -> None:
     later = files.find(write(tmp_path / "later.csv", change), (9,), None, first.columns)
     assert (later.x[1:] == first.x[1:]).all() and (later.x[0, 2:5] == 0).all() and "Steyr" in later.notes[0]
     bad = {
-        r"lacks columns town": lambda rows: rows[0].__setitem__(2, "city"),
+        r"lacks column town, which was learned from: add it": lambda rows: rows[0].__setitem__(2, "city"),
         r"'age' holds 'old' \(row 3\)": lambda rows: rows[4].__setitem__(0, "old"),
         r"missing in age \(1\)": lambda rows: rows[4].__setitem__(0, ""),
     }
@@ -250,6 +318,8 @@ def test_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parquet.write_table(pa.table({"t": pa.array([1, 2], pa.timestamp("s"))}), tmp_path / "time.parquet")
     with pytest.raises(DataError, match="column 't' holds timestamp"):
         read_table(tmp_path / "time.parquet")
+    parquet.write_table(pa.table({"t": pa.array([1, 2], pa.timestamp("s")), "n": [1, 3]}), tmp_path / "time.parquet")
+    assert list(read_table(tmp_path / "time.parquet", drop=("t",)).columns) == ["n"]
     (tmp_path / "t.parquet").write_bytes(b"PAR1")
     with pytest.raises(DataError, match="cannot read"):
         read_table(tmp_path / "t.parquet")

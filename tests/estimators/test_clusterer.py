@@ -86,6 +86,23 @@ def test_generates_a_rare_cluster_where_it_is() -> None:
     assert (model.predict(new) == 1).mean() > 0.9
 
 
+def test_masses_by_class(tmp_path: Path) -> None:
+    x, y = blobs((10, 20))
+    few = np.where(np.arange(30) % 2, np.array(["rare", "usual"])[y], "nan")
+    model = NEMGANClusterer(priors={"usual": 0.9, "rare": 0.1}, generate=False).fit(x, few)
+    assert model.classes_.tolist() == ["rare", "usual"] and model.priors_.tolist() == [0.1, 0.9]
+    numbered = NEMGANClusterer(priors={1: 0.9, 0: 0.1}, max_steps=3, generate=False).fit(x, y)
+    again = NEMGANClusterer.load(numbered.save(tmp_path / "saved")).fit(x, y)
+    assert again.priors_.tolist() == numbered.priors_.tolist() == [0.1, 0.9]
+    for priors, labels, why in (
+        ({"usual": 1.0}, few, "no mass of rare"),
+        ({"rare": 0.1, "usual": 0.9}, None, "there are none: give labels"),
+        ({"rare": "few", "usual": 0.9}, few, "give one mass a class"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            NEMGANClusterer(priors=priors).fit(x, labels)
+
+
 def test_one_cluster_is_all_there_is() -> None:
     x, _ = blobs((20, 10))
     model = NEMGANClusterer(1, **QUICK).fit(x)

@@ -99,6 +99,31 @@ def test_flat_and_back_is_the_same_configuration() -> None:
     assert set(flat(config)) == set(keys())
 
 
+def test_masses_by_class() -> None:
+    pairs = (("1", 0.04), ("no, never", 0.96))
+    for word in (
+        "prior=1:0.04,no, never:0.96",
+        "prior= 1: .04 , no, never : 96e-2",
+        'prior={"1":0.04,"no, never":0.96}',
+    ):
+        assert made(word).given_by_class == pairs
+    config = made("prior=fraud:0.04,legit:0.96")
+    assert json.loads(config.model_dump_json())["prior"] == "fraud:0.04,legit:0.96"
+    assert build(flat(config)) == made(f"prior={show(flat(config)['prior'])}") == config
+    assert made("prior=.04,.96").given_by_class == made().given_by_class == ()
+    for wrong in ("fraud:x", "fraud:.1,.9", ":.5"):
+        with pytest.raises(ConfigError, match=r"not allowed: .*or class:mass such as a:\.7,b:\.3$"):
+            made(f"prior={wrong}")
+
+
+def test_names_of_columns() -> None:
+    assert made().drop == () and made("drop=2020, day").drop == ("2020", "day") and made("drop=day").drop == ("day",)
+    assert made('drop=["last, first","day"]').drop == ("last, first", "day")
+    config = made('drop=["last, first","day"]')
+    assert made(f"drop={show(flat(config)['drop'])}") == build(flat(config)) == config
+    assert Config.model_validate_json(config.model_dump_json()) == config
+
+
 def test_a_configuration_is_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         made().seed = 3

@@ -23,7 +23,7 @@ from nemgan.experiments.config import of_priors
 from nemgan.experiments.export import export_run
 from nemgan.experiments.outputs import cluster_number, predict_run, sample_run
 from nemgan.experiments.prepare import prepare
-from nemgan.experiments.run import configure, evaluate_run, model_card, run
+from nemgan.experiments.run import configure, evaluate_run, model_card, resume_run, run
 
 
 def rows(path: Path) -> list[dict[str, str]]:
@@ -77,6 +77,32 @@ def test_samples_of_a_table_are_rows_of_it(of_table: Path, table: Path, tmp_path
         assert model_card(of_table) == card and card.table is not None  # the weights' file says it too
     finally:
         (of_table / "away").rename(of_table / "model.json")
+
+
+@pytest.mark.usefixtures("no_judge")
+def test_a_run_knows_which_columns_were_dropped(table: Path, tiny: list[str], tmp_path: Path) -> None:
+    head, *lines = table.read_text().splitlines()
+    dated, bare = tmp_path / "dated.csv", tmp_path / "bare.csv"
+    dated.write_text(
+        "\n".join([f"{head},day,name", *(f"{line},2024-01-{i % 40},n{i}" for i, line in enumerate(lines))])
+    )
+    words = [*tiny[1:], f"data={dated}", "id_column=who", "label_column=kind", "drop=day,name"]
+    done = CliRunner().invoke(app, ["train", *words, "--dry-run"])
+    assert "age (1 number), town (3 words)\n" in done.stdout
+    folder = run(configure(words), out=tmp_path / "runs", quiet=True)
+    assert predict_run(folder, dated) == predict_run(folder, table) and evaluate_run(folder).n_test == 18
+    assert list(rows(sample_run(folder, tmp_path / "new.csv", n=3))[0]) == ["age", "town", "cluster"]
+    dated.rename(bare)
+    dated.write_text(table.read_text())  # the same without these columns
+    assert evaluate_run(folder).n_test == 18 and resume_run(folder, quiet=True) == folder
+    parquet, pa = pytest.importorskip("pyarrow.parquet"), pytest.importorskip("pyarrow")
+    ages = [int(row["age"]) for row in rows(table)]
+    made = {"age": ages, "town": [row["town"] for row in rows(table)], "day": pa.array(range(90), pa.timestamp("s"))}
+    parquet.write_table(pa.table(made), tmp_path / "t.parquet")
+    found = list(csv.DictReader(predict_run(folder, tmp_path / "t.parquet").splitlines()))
+    assert [row["cluster"] for row in found] == [
+        row["cluster"] for row in csv.DictReader(predict_run(folder, table).splitlines())
+    ]
 
 
 def test_own_data_are_read_once(table: Path, tiny: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,6 +207,62 @@ def test_some_kinds_without_any_label(table: Path, tiny: list[str], tmp_path: Pa
     assert prepare(masses).card.n_clusters == 3
 
 
+@pytest.fixture
+def with_few(table: Path, tiny: list[str], tmp_path: Path) -> list[str]:
+    """Words of a run of clusters alone on the table, with labels of two of its kinds that spell the other way round."""
+    few = tmp_path / "few.csv"
+    few.write_text("who,label\np0,usual\np3,usual\np6,usual\np1,rare\np4,rare\n")
+    clusters = [word for word in tiny[1:] if not word.startswith("gan.")]
+    head, *lines = table.read_text().splitlines()
+    bare = tmp_path / "bare.csv"
+    bare.write_text("\n".join(line.rpartition(",")[0] for line in [head, *lines]))
+    return [*clusters, "gan.steps=0", f"data={bare}", "id_column=who", f"labels={few}"]
+
+
+def test_labels_of_one_class_alone(with_few: list[str], table: Path, tmp_path: Path) -> None:
+    """They name its cluster where n_clusters= says that there are others; else nothing could be told apart."""
+    (tmp_path / "few.csv").write_text("who,label\np1,rare\np4,rare\n")
+    with pytest.raises(ConfigError, match=r"labels one class alone .rare.: label .* at least two, or say n_clusters=2"):
+        prepare(configure(with_few))
+    done = CliRunner().invoke(app, ["train", *with_few, "n_clusters=2", "--dry-run"])
+    assert "labels used     2 (rare 2)\n" in done.stdout
+    longer = ["connect.steps=100", "connect.refine_steps=60", "connect.micro_modes=9", "latent.dim=9"]
+    own = {word.partition("=")[0] for word in longer}
+    words = [word for word in with_few if word.partition("=")[0] not in own]
+    config = configure([*words, *longer, "n_clusters=2", "prior=rare:.3"])
+    folder = run(config, out=tmp_path / "runs", quiet=True)
+    assert model_card(folder).cluster_names == ("rare", "") and model_card(folder).prior == (0.3, 0.7)
+    page = (folder / "report.html").read_text()
+    assert "Cluster 0 · class rare" in page and "Cluster 1 · class" not in page
+    found = list(csv.DictReader(predict_run(folder, table).splitlines()))
+    assert {(row["cluster"], row["class"]) for row in found} == {("0", "rare"), ("1", "")}
+    assert all(row["class"] == "rare" for row in found if row["id"] in ("p1", "p4"))
+
+
+def test_masses_are_told_by_class(with_few: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """A list is in the order of the classes, which is not that of the file."""
+    done = CliRunner().invoke(app, ["train", *with_few, "--dry-run"])
+    assert "labels used     5 (rare 2, usual 3)\n" in done.stdout
+    told = {}
+    for prior in (".9,.1", "usual:.9,rare:.1", "uniform"):
+        done = CliRunner().invoke(app, ["train", *with_few, f"prior={prior}", "--dry-run"])
+        told[prior] = next(line for line in done.stdout.splitlines() if line.startswith("prior"))
+    assert [line.removeprefix("prior").strip() for line in told.values()] == [
+        "rare 0.9, usual 0.1",
+        "rare 0.1, usual 0.9",
+        "rare 0.5, usual 0.5",
+    ]
+    done = CliRunner().invoke(app, ["train", *with_few, "prior=.2,.3,.5", "--dry-run"])
+    assert "rare 0.2, usual 0.3, cluster 2 0.5\n" in done.stdout
+    caplog.clear()
+    folder = run(configure([*with_few, "prior=usual:.9,rare:.1"]), out=tmp_path / "runs", quiet=True)
+    assert "nemgan: note: masses: rare 0.1, usual 0.9" in caplog.messages
+    assert model_card(folder).prior == (0.1, 0.9) and evaluate_run(folder).prior == "usual:.9,rare:.1"
+    assert resume_run(folder, quiet=True) == folder
+    with pytest.raises(ConfigError, match="prior has no mass of rare"):
+        prepare(configure([*with_few, "prior=usual:1"]))
+
+
 def test_a_name_that_is_a_number_comes_before_the_number(caplog: pytest.LogCaptureFixture) -> None:
     names = ("1", "2", "", "left")
     assert [cluster_number(k, names) for k in ("1", "2", "left", "0", "3", "cluster-2")] == [0, 1, 3, 0, 3, 2]
@@ -221,6 +303,20 @@ def test_all_labels_of_a_column_of_few_are_used(table: Path, tiny: list[str], tm
     assert by_file.card == by_column.card
 
 
+def test_what_does_not_say_the_kinds_is_told(table: Path, tiny: list[str]) -> None:
+    """Masses taken from labels that there are none of; a column of numbers as labels."""
+    words = [*tiny[1:], f"data={table}", "id_column=who"]
+    with pytest.raises(ConfigError, match=r"prior=matched takes the masses from .* has none: name .* label_column="):
+        prepare(configure([*words, "prior=matched"]))
+    head, *lines = table.read_text().splitlines()
+    many = table.with_name("many.csv")
+    many.write_text("\n".join([f"{head},paid", *(f"{line},{i}.5" for i, line in enumerate(lines))]))
+    with pytest.raises(
+        ConfigError, match=r"label_column=paid has 90 different values, .* is it the column of labels\?"
+    ):
+        prepare(configure([*tiny[1:], f"data={many}", "id_column=who", "label_column=paid"]))
+
+
 def test_too_few_samples_are_told_of_in_the_users_words(tiny: list[str], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     for n in (10, 180):
@@ -240,6 +336,17 @@ def test_too_few_samples_are_told_of_in_the_users_words(tiny: list[str], tmp_pat
     assert mine.startswith("connect.micro_modes=150 and connect.neighbours=10 ask for more than the 144 training")
 
 
+def test_few_samples_are_noted(tiny: list[str], tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    said = {}
+    for n, m in ((124, 2), (125, 2), (125, 21)):  # a fifth is held out
+        np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(n, 3)))
+        caplog.clear()
+        prepare(configure([*tiny[1:], f"data={tmp_path / 'x.npy'}", f"n_clusters={m}"]))
+        said[n, m] = [line.partition(": note: ")[2] for line in caplog.messages]
+    assert said[124, 2] == ["99 training samples are few for 2 clusters: what is found may change with the seed"]
+    assert said[125, 2] == [] and said[125, 21][0].startswith("100 training samples are few for 21 clusters")
+
+
 def test_shares_of_a_few_labels_are_no_true_masses(table: Path, tiny: list[str], tmp_path: Path) -> None:
     head, *lines = table.read_text().splitlines()
     partly = tmp_path / table.name
@@ -254,6 +361,7 @@ def test_shares_of_a_few_labels_are_no_true_masses(table: Path, tiny: list[str],
 @pytest.mark.parametrize(
     ("word", "why"),
     [
+        ("labels=few.cvs", r"labels=few\.cvs is not allowed: it is no file that is there: give a \.csv"),
         ("labels=few", "share such as 0.01, or a .csv"),
         ("labels=2", "between 0 and 1"),
         ("impute=medain", "did you mean 'median'"),

@@ -85,7 +85,8 @@ def runs(
         return
     header = ["run", "data", "model", "clusters", "labels", "prior", "seed", "generator", "agreement", "accuracy"]
     print_table(header, [["–" if each[key] is None else plain(each[key]) for key in header] for each in found])
-    typer.echo(f"\n{len(found)} runs in {folder}; agreement is the share of samples on which partitions agree")
+    n = f"{len(found)} run{'s' * (len(found) != 1)}"
+    typer.echo(f"\n{n} in {folder}; agreement is the share of samples on which partitions agree")
 
 
 @app.command()

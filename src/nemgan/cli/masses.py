@@ -44,7 +44,7 @@ def priors_of(
         NemganError: data or labels that cannot be read, or do not fit.
     """
     how = how or Reading()
-    found, named = _read(source, how)
+    found, named = _read(source, how, few=labels if isinstance(labels, Path) else None)
     x = np.asarray(found.x)
     y: list[str | None] | None = None
     classes = None if named is None else named.n_classes
@@ -79,10 +79,11 @@ def _read(
     shape: tuple[int, ...] | None = None,
     known: Columns | None = None,
     white: float | None = None,
+    few: Path | None = None,
 ) -> tuple[Found, Dataset | None]:
     """Samples, their ids and, for a named set, that set. Images come channels first, as layouts know."""
     if source not in catalog.names():
-        found = find(Path(source).expanduser(), shape, how, known, white)
+        found = find(Path(source).expanduser(), shape, how, known, white, few)
         for note in found.notes:
             logging.getLogger("nemgan").warning("nemgan: note: %s", note)
         return found, None

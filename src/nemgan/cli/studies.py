@@ -28,7 +28,7 @@ def priors(
         list[str] | None,
         typer.Argument(
             metavar="KEY=VALUE",
-            help="n_clusters=, seed=, threads=, labels=; of a table id_column=, label_column= (left out), impute=.",
+            help="n_clusters=, seed=, threads=, labels=; of a table id_column=, label_column=, drop=, impute=.",
             show_default=False,
         ),
     ] = None,

@@ -176,7 +176,7 @@ def load(
         hint = f"did you mean {near[0]!r}?" if near else "give a path that exists, or a name of nemgan data"
         raise DataError(f"data={name!r}: no file or folder in {Path().absolute()} nor data set has that name; {hint}")
     if how not in (None, files.Reading()):
-        raise DataError(f"{name} is a named set: drop label_column=, id_column=, impute= and skip_bad=")
+        raise DataError(f"{name} is a named set: drop label_column=, id_column=, drop=, impute= and skip_bad=")
     splits = _named(name, seed, root or data_root(), download)
     if few is None:
         return splits

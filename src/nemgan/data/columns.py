@@ -121,7 +121,9 @@ class Columns:
         used = [column for column in self.columns if column.width]
         absent = [column.name for column in used if column.name not in table.columns]
         if absent:
-            raise DataError(f"{table.name} lacks columns {listed(absent)}, which were learned from: add them")
+            one = len(absent) == 1
+            which, were = ("column", "was learned from: add it") if one else ("columns", "were learned from: add them")
+            raise DataError(f"{table.name} lacks {which} {listed(absent)}, which {were}")
         gaps = {c.name: int(_missing(table.columns[c.name]).sum()) for c in used if c.fill is None}
         gaps = {name: n for name, n in gaps.items() if n}
         if gaps:
@@ -183,14 +185,19 @@ def learn(table: Table, impute: Impute = "none") -> tuple[Columns, tuple[str, ..
     """
     found: list[Column] = []
     seen: dict[bytes, str] = {}
+    worded: dict[str, Sequence[str]] = {}
     for name, values in table.columns.items():
         column = _learn(name, values, impute, table.name)
+        if column.kind == "words" and len(column.words) > MOST_WORDS:
+            worded[name] = column.words
         content = (numbers(values) if column.kind == "number" else words(values)) if column.width else None
         if content is not None:
             key = repr(content.tolist()).encode() if content.dtype == object else content.tobytes()
             twin = seen.setdefault(key, name)
             column = column if twin == name else Column(name, "copy", of=twin)
         found.append(column)
+    if worded:
+        raise DataError(f"{table.name}: {_without(worded)}")
     constant = [c.name for c in found if c.kind == "constant"]
     copies = [f"{c.name} (as {c.of})" for c in found if c.kind == "copy"]
     if len(constant) == len(found):
@@ -199,7 +206,19 @@ def learn(table: Table, impute: Impute = "none") -> tuple[Columns, tuple[str, ..
     notes = [f"{table.name}: constant columns are left out: {listed(constant)}"] if constant else []
     notes += [f"{table.name}: columns equal to another are left out: {listed(copies)}"] if copies else []
     notes += [f"{table.name}: {note}" for note in map(_mixed, found) if note]
+    likely = [c.name for c in found if c.width and _LIKE_LABELS.fullmatch(c.name) and _of_two(table.columns[c.name])]
+    if likely and table.labels is None:
+        notes.append(f"{table.name}: {likely[0]} has two values: if it is the label, say label_column={likely[0]}")
     return columns, (*notes, f"{table.name}: columns that are learned from: {columns.summary()}")
+
+
+_LIKE_LABELS = re.compile(r"y|is_.+|.*(label|class|target|outcome|fraud).*", re.IGNORECASE)
+"""Names of columns that may hold labels."""
+
+
+def _of_two(values: Array) -> bool:
+    """Whether there are two different values, missing ones not counted."""
+    return len(np.unique(values[~_missing(values)])) == 2
 
 
 def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
@@ -214,7 +233,7 @@ def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
         if len(found) == 1:
             return Column(name, "constant", words=(str(found[0]),))
         if len(found) > MOST_WORDS:
-            raise DataError(f"{what}: column {name!r} {_too_many(found)}")
+            _refuse_almost_numbers(found, f"{what}: column {name!r}")
         fill = None if impute == "none" else str(found[counts.argmax()])
         return Column(name, "words", words=tuple(map(str, found)), fill=fill)
     _refuse_infinite(x, name, what)
@@ -236,7 +255,8 @@ def _learn(name: str, values: Array, impute: Impute, what: str) -> Column:
 def _refuse_infinite(x: Float, name: str, what: str) -> None:
     n = int((~np.isfinite(x)).sum())
     if n:
-        raise DataError(f"{what}: column {name!r} has {n} infinite numbers: correct or remove them")
+        which = "number: correct or remove it" if n == 1 else "numbers: correct or remove them"
+        raise DataError(f"{what}: column {name!r} has {n} infinite {which}")
 
 
 def _most_frequent(x: Float) -> float:
@@ -244,19 +264,40 @@ def _most_frequent(x: Float) -> float:
     return float(values[counts.argmax()])
 
 
-def _too_many(found: Array) -> str:
-    """What to say of a column of too many words, and what to do."""
+def _refuse_almost_numbers(found: Array, which: str) -> None:
+    """See that a column of so many different words holds no numbers that are written otherwise."""
     strange = [word for word in found.tolist() if numbers(np.array([word], object)) is None]
     if len(strange) <= len(found) / 2:
         odd = listed([repr(word) for word in strange])
-        return f"holds numbers, but also {odd}: correct these, or leave them empty and impute"
+        raise DataError(f"{which} holds numbers, but also {odd}: correct these, or leave them empty and impute")
     if all(re.fullmatch(r"[+-]?\d{1,3}(,\d{3})*", word) for word in strange):
-        return f"holds numbers with commas ({strange[0]}): write thousands without them, decimals with a point"
+        raise DataError(
+            f"{which} holds numbers with commas ({strange[0]}): write thousands without them, decimals with a point"
+        )
     if _decimal_commas(strange):
-        return f"holds numbers with a decimal comma ({strange[0]}): write decimals with a point"
+        raise DataError(f"{which} holds numbers with a decimal comma ({strange[0]}): write decimals with a point")
+
+
+_DATE = re.compile(r"(\d{4}([-/.]\d{1,2}){1,2}|\d{1,2}[-/.]\d{1,2}[-/.](\d{2}|\d{4}))([T ]\d{1,2}:\d{2}.*)?")
+
+
+def _without(worded: Mapping[str, Sequence[str]]) -> str:
+    """What to say of columns, by name, that are of too many words, and what to do."""
+    which = ", ".join(
+        f"column {name!r} has {len(many)} different words ({listed(many, 3)})" for name, many in worded.items()
+    )
+    names = ",".join(worded)
+    names = names if re.fullmatch(r"[\w.,-]+", names) else repr(names)
+    one = len(worded) == 1
+    dates = [name for name, many in worded.items() if all(map(_DATE.fullmatch, many))]
+    told = (
+        f"; dates ({', '.join(dates)}) are not learned from: drop them, or turn them into numbers, such as days since"
+        if dates
+        else ""
+    )
     return (
-        f"has {len(found)} different words ({listed(strange)}), more than {MOST_WORDS}: remove it, or name it with "
-        "id_column= or label_column="
+        f"{which}, more than {MOST_WORDS}: leave {'it' if one else 'them'} out by drop={names}, or name "
+        f"{'it' if one else 'one'} with id_column= or label_column={told}"
     )
 
 

@@ -34,12 +34,14 @@ class Reading:
         impute: what stands in for missing values of a table; "none" refuses them.
         label_column, id_column: columns of a table that hold classes and names of rows, not features.
         skip_bad: leave out pictures that cannot be read.
+        drop: columns of a table that are left out.
     """
 
     impute: Impute = "none"
     label_column: str = ""
     id_column: str = ""
     skip_bad: bool = False
+    drop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +69,7 @@ def find(
     how: Reading | None = None,
     known: Columns | None = None,
     white: float | None = None,
+    few: Path | None = None,
 ) -> Found:
     """Samples in a picture folder, picture file, .npy, .npz or table, as a :class:`Dataset` holds them.
 
@@ -78,6 +81,7 @@ def find(
         known: how rows of a table become vectors, as learned from another one; by default learned from this one.
         white: of pictures of more than 8 bits a pixel, or images of few tones, as found for others; by default what
             these tell.
+        few: a CSV of few labels that is read beside them, which may have the column of labels in a table's place.
 
     Raises:
         DataError: nothing there, unreadable or damaged, objects, NaN, not of ``shape``, no table where one is wanted.
@@ -89,7 +93,7 @@ def find(
     if kind == "table":
         if shape is not None and known is None:
             raise DataError(f"{path} is a table, but the run was not trained on one: give what it was trained on")
-        table = tables.read_table(path, how.label_column, how.id_column, strict=known is None)
+        table = _read_table(path, how, few, strict=known is None)
         return _encoded(table, known) if known is not None else _encoded(table, *columns.learn(table, how.impute))
     if kind == "array":
         return _of_array(read_arrays(path)[0], path, shape, white)
@@ -131,10 +135,12 @@ def load(
     path, how = Path(path), how or Reading()
     kind = _kind(path)
     of_columns = few is None and (how.label_column or how.id_column)  # they may be the columns of that file
-    if kind != "table" and (of_columns or how.impute != "none"):
-        raise DataError(f"{path} is no table: drop label_column=, id_column= and impute=, which are about columns")
+    if kind != "table" and (of_columns or how.drop or how.impute != "none"):
+        raise DataError(
+            f"{path} is no table: drop label_column=, id_column=, drop= and impute=, which are about columns"
+        )
     if kind == "table":
-        table = tables.read_table(path, how.label_column, how.id_column)
+        table = _read_table(path, how, few, dropped=known is not None)
         found, (y, names) = Found(np.empty((len(table), 0)), table.ids), _table_labels(table)
     elif kind == "array":
         found, y, names = _load_array(path)
@@ -179,10 +185,26 @@ def own_labels(path: Path, found: Found, how: Reading) -> tuple[Array, tuple[str
     """
     kind = _kind(path)
     if kind == "table":
-        return _table_labels(tables.read_table(path, how.label_column, how.id_column))
+        return _table_labels(tables.read_table(path, how.label_column, how.id_column, how.drop))
     if kind == "array":
         return classes(read_arrays(path)[1], len(found.x), path)
     return folders.folder_labels(path, [path / name for name in found.ids])
+
+
+def _read_table(path: Path, how: Reading, few: Path | None, strict: bool = True, dropped: bool = False) -> Table:
+    """The table at ``path``; ``few`` is a file of labels beside it. The rest is as in ``read_table``.
+
+    Raises:
+        DataError: as ``read_table``; also labels whose samples have the names in a column that ``how`` does not name.
+    """
+    head = [] if few is None else labels.first_line(few)
+    table = tables.read_table(
+        path, how.label_column, how.id_column, how.drop, strict=strict, dropped=dropped, elsewhere=head
+    )
+    names = table.columns.get(head[0]) if head and not how.id_column else None
+    if names is not None and len(set(names.tolist())) == len(table):
+        raise DataError(f"{few} names samples by {head[0]!r}, which is a column of {path}: say id_column={head[0]}")
+    return table
 
 
 def _encoded(table: Table, learned: Columns, notes: tuple[str, ...] = ()) -> Found:

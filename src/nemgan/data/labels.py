@@ -31,15 +31,7 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "", column: str =
     Raises:
         DataError: an unreadable file, a line of another form, an id that matches no sample or several, or one twice.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            text = file.read()
-        mark = separator(path, next((line for line in text.splitlines() if line.strip()), ""))
-        read = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
-        lines = [[cell.strip() for cell in line] for line in read if any(map(str.strip, line))]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        why = error.strerror if isinstance(error, OSError) else error
-        raise DataError(f"cannot read {path} ({why}): give a CSV of id,label lines") from None
+    mark, lines = _lines(path)
     lines = _two_of(path, lines, heading, column)
     place = {name: i for i, name in enumerate(ids)}
     headed = bool(lines) and lines[0][0].lower() in _HEADINGS | {heading.lower()} and lines[0][0] not in place
@@ -77,6 +69,30 @@ def read_labels(path: Path, ids: Sequence[str], heading: str = "", column: str =
     return found
 
 
+def first_line(path: Path) -> list[str]:
+    """The cells of the first line of a file of few labels, which may be its heading.
+
+    Raises:
+        DataError: an unreadable file.
+    """
+    return next(iter(_lines(path)[1]), [])
+
+
+def _lines(path: Path) -> tuple[str, list[list[str]]]:
+    """What stands between the cells of a file, and the cells of its lines, empty ones left out."""
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            text = file.read()
+        mark = separator(path, next((line for line in text.splitlines() if line.strip()), ""))
+        read = csv.reader(io.StringIO(text, newline=""), delimiter=mark)
+        return mark, [[cell.strip() for cell in line] for line in read if any(map(str.strip, line))]
+    except FileNotFoundError:
+        raise DataError(f"there is no file of labels {path}: check the path") from None
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise DataError(f"cannot read {path} ({why}): give a CSV of id,label lines") from None
+
+
 def _two_of(path: Path, lines: list[list[str]], heading: str, column: str) -> list[list[str]]:
     """Of lines of more than two columns the cells under ``heading`` and ``column``; all as they are without these.
 
@@ -102,8 +118,6 @@ def codes(labels: Sequence[str | None], names: Sequence[str], what: str) -> NDAr
     Raises:
         DataError: a label that is not in ``names``, or a class without a label.
     """
-    if len(names) < 2:
-        raise DataError(f"{what} labels one class alone ({', '.join(names)}): label samples of at least two")
     place = {name: i for i, name in enumerate(names)}
     known = {label for label in labels if label is not None}
     strange = sorted(known - place.keys())

@@ -49,29 +49,48 @@ class Table:
         return replace(self, columns={k: v[at] for k, v in self.columns.items()}, ids=ids, labels=labels)
 
 
-def read_table(path: Path, label_column: str = "", id_column: str = "", *, strict: bool = True) -> Table:
-    """The table at ``path``, of the given columns the labels and the names of rows taken out.
+def read_table(
+    path: Path,
+    label_column: str = "",
+    id_column: str = "",
+    drop: Sequence[str] = (),
+    *,
+    strict: bool = True,
+    dropped: bool = False,
+    elsewhere: Sequence[str] = (),
+) -> Table:
+    """The table at ``path``, of the given columns the labels and the names of rows taken out, ``drop`` left out.
 
     A first column without a name is taken for names of rows, as data frames are often written.
 
     Args:
         strict: the given columns must be there.
+        dropped: those of ``drop`` may be gone.
+        elsewhere: columns of a file of labels, one of which may be ``label_column`` in place of one here.
 
     Raises:
         DataError: unreadable, rows of unequal length, no rows or names, a name twice, no such column.
         MissingExtra: Parquet without pyarrow.
     """
     as_words = ("", label_column, id_column)
-    found = _parquet(path, as_words) if path.suffix.lower() == ".parquet" else _text(path, label_column, id_column)
+    found = (
+        _parquet(path, as_words, drop) if path.suffix.lower() == ".parquet" else _text(path, label_column, id_column)
+    )
     notes: tuple[str, ...] = ()
-    for role, name in (("label_column", label_column), ("id_column", id_column)):
-        if strict and name and name not in found:
-            near = get_close_matches(name, found, n=1, cutoff=0.4)
+    given = [("label_column", label_column), ("id_column", id_column)]
+    for role, name in given + [("drop", name) for name in drop if not dropped]:
+        others = elsewhere if role == "label_column" else ()
+        if strict and name and name not in found and name not in others:
+            near = get_close_matches(name, [*found, *others], n=1, cutoff=0.4)
             more = f" and {len(found) - 20} more" if len(found) > 20 else ""
             hint = f"did you mean {near[0]!r}?" if near else f"its columns are {', '.join(list(found)[:20])}{more}"
             raise DataError(f"{path} has no column {name!r} for {role}=: {hint}")
     if label_column and label_column == id_column:
         raise DataError(f"column {id_column!r} cannot be both labels and names of rows: give one of them")
+    for role, name in given:
+        if name in drop:
+            raise DataError(f"column {name!r} cannot be both dropped and {role}=: give one of them")
+    found = {name: values for name, values in found.items() if name not in drop}
     unnamed = found.pop("", None)
     if unnamed is not None and id_column not in found:
         what = "a data frame's index" if path.suffix.lower() == ".parquet" else "the first column has no name and"
@@ -82,9 +101,9 @@ def read_table(path: Path, label_column: str = "", id_column: str = "", *, stric
         labels = np.array([None if word is None or no_label(word) else word for word in labels], object)
         if n_missing := sum(word is None for word in labels):
             notes += (f"{path}: {n_missing} of {len(labels)} rows have no label in {label_column!r} (or {UNLABELLED})",)
-    n = len(labels if labels is not None else ids if ids is not None else next(iter(found.values())))
     if not found:
         raise DataError(f"{path} has no column left to learn from: give one besides labels and names of rows")
+    n = len(next(iter(found.values())))
     names = map(str, range(n)) if ids is None else map(str, ids)
     return Table(str(path), found, tuple(names), labels, notes)
 
@@ -185,8 +204,11 @@ def _no_names(header: list[str]) -> bool:
     return numbers(np.array(header, object)) is not None and header != [str(i) for i in range(len(header))]
 
 
-def _parquet(path: Path, as_words: Sequence[str]) -> dict[str, Array]:
-    """Columns of a Parquet file; whole numbers of those named in ``as_words`` are kept to the last digit, as words."""
+def _parquet(path: Path, as_words: Sequence[str], drop: Sequence[str]) -> dict[str, Array]:
+    """Columns of a Parquet file; whole numbers of those named in ``as_words`` are kept to the last digit, as words.
+
+    Those of ``drop`` may hold anything, and hold nothing here.
+    """
     try:
         from pyarrow import ArrowException, parquet
         from pyarrow import types as kinds
@@ -213,6 +235,9 @@ def _parquet(path: Path, as_words: Sequence[str]) -> dict[str, Array]:
     _check_header(path, [name for name, _ in columns])
     found: dict[str, Array] = {}
     for name, column in columns:
+        if name in drop:
+            found[name] = np.full(len(column), None, object)
+            continue
         kind = column.type.value_type if kinds.is_dictionary(column.type) else column.type
         values = column.to_pylist()
         if name == "" or (kinds.is_integer(kind) and name in as_words):

@@ -31,8 +31,8 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
 
     Args:
         n_clusters: number of clusters; by default the number of classes in ``y``, or 2 without labels.
-        priors: masses of the clusters: ``"learn"`` (or ``"learned"``, the command line's word), ``"uniform"``, or one
-            mass a cluster ``(M,)``.
+        priors: masses of the clusters: ``"learn"`` (or ``"learned"``, the command line's word), ``"uniform"``, one
+            mass a cluster ``(M,)``, with labels in the order of ``classes_``, or then ``{class: mass}``.
         generate: also train the generator, which ``sample`` and ``transform`` need; without it fitting is faster.
         preset: of the model (``nemgan models``).
         max_steps: steps of each stage of training at most; by default the preset's, fewer for small data.
@@ -65,7 +65,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self,
         n_clusters: int | None = None,
         *,
-        priors: Literal["learn", "learned", "uniform"] | ArrayLike = "learn",
+        priors: Literal["learn", "learned", "uniform"] | ArrayLike | Mapping[Any, float] = "learn",
         generate: bool = True,
         preset: str = "connected",
         max_steps: int | None = None,
@@ -143,7 +143,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 stacklevel=3,
             )
             codes, classes = np.full(n, -1, np.int64), classes[:0]
-        prior = self._prior()
+        prior = self._prior(classes)
         self._seed = seed_of(self.random_state)
         self._config = self._settings(n)
         if not self._config.conditions.C3 and (prior is None or np.ptp(prior) > 0):
@@ -206,7 +206,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
         self,
         n: int = 1,
         cluster: int | str | None = None,
-        priors: Literal["uniform"] | ArrayLike | None = None,
+        priors: Literal["uniform"] | ArrayLike | Mapping[Any, float] | None = None,
         random_state: Any = None,
     ) -> tuple[Array, NDArray[np.int64]]:
         """``n`` new samples, shaped and typed as those in ``fit``, and their clusters ``(n,)``.
@@ -215,7 +215,7 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             cluster: draw from it alone: its number or, where labels have named every cluster, its class, if a word.
                 Every sample comes straight from its cluster's modes; one that the model puts in another cluster is
                 drawn again, nine times at most (``gan.redraws``).
-            priors: masses to draw clusters by ``(M,)``, or ``"uniform"``; by default ``priors_``.
+            priors: masses to draw clusters by ``(M,)``, ``{class: mass}`` or ``"uniform"``; by default ``priors_``.
             random_state: by default the estimator's, so that a second call gives the same samples.
 
         Raises:
@@ -237,7 +237,9 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
                 raise ConfigError("cluster and priors are both given: drop one")
             clusters = np.full(n, cluster, np.int64)
         else:
-            masses = self.priors_ if priors is None else masses_of(priors, self.n_clusters_, zero=True)
+            masses = (
+                self.priors_ if priors is None else masses_of(priors, self.n_clusters_, True, self.classes_.tolist())
+            )
             clusters = numpy_generator(seed, "clusters").choice(self.n_clusters_, int(n), p=masses)
         return self._layout.from_model(draw(self.model_, self._order[clusters], seed)), clusters
 
@@ -311,12 +313,12 @@ class NEMGANClusterer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Cluster
             raise DataError(f"n_samples={n} should be >= n_clusters={found}: lower n_clusters or give more samples")
         return int(found)
 
-    def _prior(self) -> Float | None:
+    def _prior(self, classes: Array) -> Float | None:
         if isinstance(self.priors, str):
             if self.priors not in ("learn", "learned", "uniform"):
                 raise ConfigError(f"priors={self.priors!r}: give 'learn', 'uniform' or one mass a cluster")
             return np.full(self.n_clusters_, 1 / self.n_clusters_) if self.priors == "uniform" else None
-        return masses_of(self.priors, self.n_clusters_)
+        return masses_of(self.priors, self.n_clusters_, classes=classes.tolist())
 
     def _settings(self, n: int) -> Config:
         from nemgan.estimators.plan import settings_for

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,14 +13,23 @@ from nemgan.errors import ConfigError
 Float = NDArray[np.float64]
 
 
-def masses_of(values: Any, n: int, zero: bool = False) -> Float:
-    """Masses ``(n,)`` as given, summing to one; a mass may be zero where ``zero``."""
-    from nemgan.prior import check_masses
+def masses_of(values: Any, n: int, zero: bool = False, classes: Sequence[Any] = ()) -> Float:
+    """Masses ``(n,)`` as given, summing to one: one a cluster, or a mapping of the ``classes`` that the first are.
+
+    A mass may be zero where ``zero``, but in a mapping.
+    """
+    from nemgan.prior import check_masses, masses_by_class
 
     if isinstance(values, str):
         if values != "uniform":
             raise ConfigError(f"priors={values!r}: give 'uniform' or one mass a cluster")
         return np.full(n, 1 / n)
+    if isinstance(values, Mapping):
+        try:
+            named = [(str(name), float(mass)) for name, mass in values.items()]
+        except (TypeError, ValueError):
+            raise ConfigError(f"priors={values!r}: give one mass a class") from None
+        return masses_by_class(named, list(map(str, classes)), n)
     try:
         masses = np.asarray(values, np.float64)
     except (TypeError, ValueError):

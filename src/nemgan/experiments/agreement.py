@@ -139,7 +139,13 @@ def _samples(first: Path, run: Path, source: Path | None, skip_bad: bool) -> lis
     if source is None:
         splits = prepare_again(config, card, first).splits if run == first else load(config, card.table)
         return [(part.x, None if part.ids is None else part.ids.tolist()) for part in (splits.train, splits.test)]
-    found = find(source, card.shape, Reading(id_column=config.id_column, skip_bad=skip_bad), card.table, card.white)
+    found = find(
+        source,
+        card.shape,
+        Reading(id_column=config.id_column, skip_bad=skip_bad, drop=config.drop),
+        card.table,
+        card.white,
+    )
     for note in found.notes if run == first else ():
         logging.getLogger("nemgan").warning("nemgan: note: %s", note)
     if tuple(found.x.shape[1:]) != card.shape:

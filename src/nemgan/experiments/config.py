@@ -7,6 +7,8 @@ data at hand; overrides are laid over it, and the whole is checked before anythi
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import SequenceMatcher
@@ -39,12 +41,16 @@ class Config(ModelSettings):
     """Column of a table that holds classes."""
     id_column: str = ""
     """Column of a table that names its rows."""
+    drop: tuple[str, ...] = ()
+    """Columns of a table to leave out, with commas between: ``drop=date,customer``."""
     impute: Literal["none", "mean", "median", "most_frequent"] = "none"
     """What stands in for missing values of a table."""
     skip_bad: bool = False
     """Leave out pictures that cannot be read."""
-    prior: Literal["matched", "uniform", "learned"] | tuple[float, ...] = "learned"
-    """Masses of the clusters: the data's true ones, equal ones, unknown and learned, or given."""
+    prior: Literal["matched", "uniform", "learned"] | tuple[float, ...] | str = "learned"
+    """Masses of the clusters: the data's true ones, equal ones, unknown and learned, or given: by class, as
+    ``fraud:0.04,legit:0.96``, or as a list in the order of the clusters. With labels that is the order of the classes:
+    numbers by value, words by the alphabet."""
     n_clusters: Batch | None = None
     """Number of clusters M; by default the data's number of classes."""
     device: str = "auto"
@@ -57,10 +63,40 @@ class Config(ModelSettings):
     @classmethod
     def _share_or_file(cls, value: float | str) -> float | str:
         if isinstance(value, str) and not value.lower().endswith((".csv", ".txt")):
+            if (Path(value).suffix or "/" in value) and not os.path.exists(os.path.expanduser(value)):
+                raise ValueError(
+                    "is no file that is there: give a .csv file of id,class lines, or a share such as 0.01"
+                )
             raise ValueError("should be a share such as 0.01, or a .csv file of id,class lines")
         if not isinstance(value, str) and not 0 <= value <= 1:
             raise ValueError("should be a share between 0 and 1, or a .csv file of id,class lines")
         return value
+
+    @field_validator("drop", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("prior", mode="before")
+    @classmethod
+    def _as_written(cls, value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return ",".join(f"{name}:{show(mass)}" for name, mass in value.items())
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("prior")
+    @classmethod
+    def _known_or_by_class(cls, value: str | tuple[float, ...]) -> str | tuple[float, ...]:
+        if isinstance(value, str) and value not in ("matched", "uniform", "learned") and not by_class(value):
+            raise ValueError("should be a word, masses or class:mass")
+        return value
+
+    @property
+    def given_by_class(self) -> tuple[tuple[str, float], ...]:
+        """Classes and their masses, where ``prior`` names them."""
+        return by_class(self.prior) if isinstance(self.prior, str) else ()
 
     @property
     def few(self) -> Path | None:
@@ -70,7 +106,26 @@ class Config(ModelSettings):
     @property
     def reading(self) -> Reading:
         """What the reader of the user's own data is told."""
-        return Reading(self.impute, self.label_column, self.id_column, self.skip_bad)
+        return Reading(self.impute, self.label_column, self.id_column, self.skip_bad, self.drop)
+
+
+_CLASS_AND_MASS = re.compile(r"\s*(\S|\S.*?\S)\s*:\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)\s*(?:,|$)")
+
+
+def by_class(text: str) -> tuple[tuple[str, float], ...]:
+    """``fraud:0.04,legit:0.96`` as pairs of class and mass; nothing where ``text`` has another form.
+
+    >>> by_class("no, never:0.9,yes:.1")
+    (('no, never', 0.9), ('yes', 0.1))
+    """
+    found, at = [], 0
+    while at < len(text):
+        pair = _CLASS_AND_MASS.match(text, at)
+        if pair is None:
+            return ()
+        found.append((pair[1], float(pair[2])))
+        at = pair.end()
+    return tuple(found)
 
 
 def keys(section: type[BaseModel] = Config, prefix: str = "") -> list[str]:
@@ -108,7 +163,7 @@ def parse_overrides(words: Iterable[str]) -> dict[str, Any]:
         if key in found:
             raise ConfigError(f"{key} is given twice: keep one")
         try:
-            found[key] = text if _is_text(key) else _value(text)
+            found[key] = text if _is_text(key, text) else _value(text)
         except yaml.YAMLError:
             raise ConfigError(
                 f"cannot read the value of {word!r}: quote it or write a plain number, word or list"
@@ -173,8 +228,10 @@ def _value(text: str) -> Any:
     return value
 
 
-def _is_text(key: str) -> bool:
-    """Whether ``key`` takes any text, which is then not read as a number or a truth value."""
+def _is_text(key: str, text: str) -> bool:
+    """Whether ``key`` takes ``text`` as it is, which is then not read as a number, a truth value or a list."""
+    if key in ("drop", "prior"):
+        return not text.startswith("[") if key == "drop" else bool(by_class(text))
     field = Config.model_fields.get(key)
     return field is not None and field.annotation is str
 
@@ -235,6 +292,6 @@ def one_line(error: ValidationError) -> str:
     if words and isinstance(given, str):
         best = max(words, key=lambda word: _likeness(given, word))
         close = f"did you mean {best!r}? " if _likeness(given, best) >= 0.6 else ""
-        also = ", or a list of masses such as [.7,.3]" if key == "prior" else ""
+        also = ", a list of masses such as [.7,.3], or class:mass such as a:.7,b:.3" if key == "prior" else ""
         return f"{key}={given} is not allowed: {close}use one of {', '.join(words)}{also}"
     return f"{key}={show(given)} is not allowed: it {why[:1].lower()}{why[1:]}"

@@ -131,7 +131,7 @@ def predict_run(folder: Path, source: Path, *, skip_bad: bool = False) -> str:
         NemganError: not a finished run, or ``source`` cannot be read or has samples of another shape.
     """
     config, model = load_run(folder)
-    how = Reading(id_column=config.id_column, skip_bad=skip_bad)
+    how = Reading(id_column=config.id_column, skip_bad=skip_bad, drop=config.drop)
     card = model_card(folder)
     found = find(source, model.shape, how, card.table, card.white)
     for note in found.notes:

@@ -8,7 +8,7 @@ full labels in ``splits`` are for evaluation alone.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,10 @@ from nemgan.settings import DISJOINT, ModelSettings, show
 if TYPE_CHECKING:
     from nemgan.data.columns import Columns
     from nemgan.models.base import Model
+
+
+FEW, FEW_EACH = 100, 5
+"""Training samples, in all and for each cluster, below which a note says that they are few."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +118,8 @@ def check_model(config: Config) -> None:
 
 def _equal(config: Config) -> bool:
     """Whether the clusters' masses are said to be equal."""
-    return config.prior == "uniform" or (isinstance(config.prior, tuple) and len(set(config.prior)) == 1)
+    given = config.prior if isinstance(config.prior, tuple) else [mass for _, mass in config.given_by_class]
+    return config.prior == "uniform" or len(set(given)) == 1
 
 
 def _check_conditions(config: Config) -> None:
@@ -210,7 +215,13 @@ def prepare(config: Config, known: Columns | None = None, splits: Splits | None 
     else:
         train = hide_labels(splits.train, config.labels, numpy_generator(config.seed, "labels"))
     n_clusters = _count(config, train)
-    prior = _prior(config, matched, n_clusters)
+    if len(train) < max(FEW, FEW_EACH * n_clusters):
+        logging.getLogger("nemgan").warning(
+            "nemgan: note: %d training samples are few for %d clusters: what is found may change with the seed",
+            len(train),
+            n_clusters,
+        )
+    prior = _prior(config, matched, n_clusters, train.class_names)
     labels_used = int((train.y >= 0).sum())
     named = [name if (train.y == c).any() else "" for c, name in enumerate(train.class_names)]
     card = Card(
@@ -232,9 +243,24 @@ def _count(config: Config, train: Dataset) -> int:
     given = config.prior if isinstance(config.prior, tuple) else None
     masses = len(given) if given else 0
     n = config.n_clusters or (masses if config.few is not None else 0) or train.n_classes or masses
+    if config.few is not None and n < 2:
+        raise ConfigError(
+            f"{config.labels} labels one class alone ({', '.join(train.class_names)}): label samples of at least two, "
+            "or say n_clusters=2 or more"
+        )
+    if config.prior == "matched" and not (train.n_classes or config.n_clusters):
+        raise ConfigError(
+            f"prior=matched takes the masses from the data's own labels, and {train.name!r} has none: name a table's "
+            "column of them by label_column=, or give n_clusters=2 or more with prior=learned"
+        )
     if n < 2:
         raise ConfigError(
             f"data {train.name!r} does not say how many clusters it has: give n_clusters=2 or more, or a prior"
+        )
+    if config.label_column and not config.n_clusters and n == train.n_classes and 2 * n > len(train):
+        raise ConfigError(
+            f"label_column={config.label_column} has {n} different values, for {len(train)} training samples: is it "
+            "the column of labels? name that one, or say n_clusters="
         )
     if n > len(train):
         raise ConfigError(f"{n} clusters but only {len(train)} training samples: lower n_clusters or give more data")
@@ -280,9 +306,11 @@ def _too_few(config: Config, train: Dataset, n: int) -> ConfigError:
     return ConfigError(f"{said} for {what} {needed}: lower n_clusters or give more data")
 
 
-def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArray[np.float64] | None:
-    """Masses of the ``n`` clusters, or None where the model is to learn them."""
-    from nemgan.prior import check_masses
+def _prior(
+    config: Config, matched: NDArray[np.float64] | None, n: int, classes: Sequence[str]
+) -> NDArray[np.float64] | None:
+    """Masses of the ``n`` clusters, the first ones those of the ``classes``; None where the model is to learn them."""
+    from nemgan.prior import check_masses, masses_by_class
 
     if config.prior == "learned":
         alone = config.connected or model_catalog.entry(config.model).learns_masses
@@ -296,6 +324,8 @@ def _prior(config: Config, matched: NDArray[np.float64] | None, n: int) -> NDArr
         return np.full(n, 1 / n)
     if isinstance(config.prior, tuple):
         return check_masses(config.prior, n)
+    if config.given_by_class:
+        return masses_by_class(config.given_by_class, classes, n)
     if matched is None or not matched.any():
         raise ConfigError(f"prior=matched needs labelled data, and {config.data} has none: use learned or give masses")
     if len(matched) != n:

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -16,7 +17,8 @@ from typing import Any
 import torch
 
 from nemgan.data.catalog import data_root, names
-from nemgan.data.dataset import Splits
+from nemgan.data.columns import listed
+from nemgan.data.dataset import Dataset, Splits
 from nemgan.data.pool import Pool
 from nemgan.errors import CheckpointError, ConfigError
 from nemgan.evaluation.evaluate import evaluate
@@ -78,6 +80,8 @@ def run(
         check_writable(out)
         prepared = prepare(config, splits=splits)
         model = make_model(config, prepared.card)
+        if config.prior not in ("matched", "uniform") and (shares := _named_masses(config, prepared.card)):
+            logging.getLogger("nemgan").warning("nemgan: note: masses: %s", ", ".join(shares))
         folder = new_folder(out, config)
         with named(folder):
             write_json(folder / CONFIG, config.model_dump(mode="json"))
@@ -219,9 +223,9 @@ def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = No
             "samples": f"{len(prepared.train)} for training, {len(prepared.splits.test)} held out",
             **({"columns": card.table.summary(len(card.table.columns))} if card.table else {}),
             "sample shape": list(card.shape),
-            "labels used": card.labels_used,
+            "labels used": _labels_by_class(prepared.train) if card.labels_used else 0,
             "clusters": card.n_clusters,
-            "prior": "learned" if card.prior is None else [round(mass, 4) for mass in card.prior],
+            "prior": _named_masses(config, card) or [round(mass, 4) for mass in card.prior or ()] or "learned",
             "stages": [
                 f"{stage.name} ({stage.steps} steps{'' if stage.needed is None else ', if needed'})" for stage in stages
             ],
@@ -229,6 +233,20 @@ def plan(config: Config, *, out: Path = Path("runs"), splits: Splits | None = No
             "device": f"{device}, {n_threads} threads",
             "run folders in": str(out),
         }
+
+
+def _labels_by_class(train: Dataset) -> str:
+    """``12 (fraud 3, legit 9)``: how many samples have a label, and of which classes these are."""
+    counts = [f"{name} {(train.y == c).sum()}" for c, name in enumerate(train.class_names)]
+    return f"{(train.y >= 0).sum()} ({listed(counts, 20)})"
+
+
+def _named_masses(config: Config, card: Card) -> list[str]:
+    """The masses given to the model, each behind the class whose cluster has it; empty where no class has one."""
+    if not (card.labels_used or config.prior == "matched" or config.given_by_class):
+        return []
+    names = [*card.class_names, *(f"cluster {k}" for k in range(len(card.class_names), card.n_clusters))]
+    return [f"{name} {round(mass, 4):g}" for name, mass in zip(names, card.prior or (), strict=False)]
 
 
 def resumed(config: Config, words: Iterable[str], folder: Path) -> Config:

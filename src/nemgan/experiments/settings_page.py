@@ -66,7 +66,9 @@ def _allowed(field: Mapping[str, Any]) -> str:
         return ", ".join(f"`{word}`" for word in field["enum"])
     if field["type"] == "array":
         items = field.get("prefixItems")
-        return f"{len(items)} numbers, each {_bounds(items[0])}" if items else "a list of numbers"
+        if items:
+            return f"{len(items)} numbers, each {_bounds(items[0])}"
+        return "a list of names" if field["items"]["type"] == "string" else "a list of numbers"
     plain = {"boolean": "`true`, `false`", "null": "`null`", "string": "text"}
     if field["type"] in plain:
         return plain[field["type"]]

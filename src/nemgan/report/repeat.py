@@ -9,7 +9,7 @@ from typing import Any
 from nemgan.settings import ModelSettings, TrainConfig, dotted, show
 
 ALWAYS = ("model", "data", "preset", "seed", "labels", "prior")
-IDLE = (None, "", False, "none", "auto")
+IDLE: tuple[Any, ...] = (None, "", False, "none", "auto", [])
 """Values of a setting of the run, not of the model, that say nothing."""
 
 
