@@ -56,7 +56,7 @@ def test_gradient_of_alpha_comes_from_softmax():
     ("values", "n", "words"),
     [
         ([0.5, 0.6], 2, "sum to 1.1"),
-        ([0.5, 0.5], 3, "2 masses but there are 3 clusters"),
+        ([0.5, 0.5], 3, "2 masses are given for 3 clusters"),
         ([1.0, 0.0], 2, "not above zero"),
         ([1.5, -0.5], 2, "not above zero"),
         ([float("nan"), 1.0], 2, "not above zero"),

@@ -28,10 +28,11 @@ def check_masses(values: Sequence[float] | NDArray[np.float64], n: int) -> NDArr
     """
     masses = np.asarray(values, np.float64)
     if masses.shape != (n,):
-        raise ConfigError(f"prior has {masses.size} masses but there are {n} clusters: give one mass a cluster")
+        many = "1 mass is" if masses.size == 1 else f"{masses.size} masses are"
+        raise ConfigError(f"{many} given for {n} clusters: give each cluster one")
     if not np.isfinite(masses).all() or (masses <= 0).any():
         shown = ", ".join(f"{m:g}" for m in masses)
-        raise ConfigError(f"prior ({shown}) has a mass that is not above zero: drop that cluster or give it a share")
+        raise ConfigError(f"of the masses {shown} one is not above zero: drop that cluster or give it a share")
     if abs(masses.sum() - 1) > 1e-3:
         raise ConfigError(f"the masses sum to {masses.sum():g}, not 1: scale the masses so that they do")
     return np.asarray(masses / masses.sum(), np.float64)
@@ -57,7 +58,7 @@ def masses_by_class(given: Sequence[tuple[str, float]], classes: Sequence[str], 
         if names.count(name) > 1:
             raise ConfigError(f"prior names class {name!r} twice: give it one mass")
     if absent := [name for name in classes if name not in names]:
-        raise ConfigError(f"prior has no mass of {', '.join(absent)}: give every class one")
+        raise ConfigError(f"no mass of {', '.join(absent)} is given: give every class one")
     if n > len(classes) + 1:
         raise ConfigError(
             f"prior names {len(classes)} classes, and {n - len(classes)} of {n} clusters have no label: give masses "

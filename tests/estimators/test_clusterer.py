@@ -293,7 +293,7 @@ BAD: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "all alike": ({}, np.ones((5, 3)), None, "identical"),
     "NaN": ({}, np.array([[1.0], [np.nan]]), None, "NaN"),
     "words": ({}, np.array([["a"], ["b"]]), None, "numeric"),
-    "priors of another length": ({"n_clusters": 2, "priors": [1.0]}, np.eye(4), None, "1 masses but there are 2"),
+    "priors of another length": ({"n_clusters": 2, "priors": [1.0]}, np.eye(4), None, "1 mass is given for 2"),
     "priors of another word": ({"priors": "leanr"}, np.eye(4), None, "'learn', 'uniform'"),
     "unknown preset": ({"preset": "conected"}, np.eye(4), None, "did you mean 'connected'"),
     "unknown setting": ({"settings": {"gan.stpes": 3}}, np.eye(4), None, "did you mean 'gan.steps'"),

@@ -259,7 +259,7 @@ def test_masses_are_told_by_class(with_few: list[str], tmp_path: Path, caplog: p
     assert "nemgan: note: masses: rare 0.1, usual 0.9" in caplog.messages
     assert model_card(folder).prior == (0.1, 0.9) and evaluate_run(folder).prior == "usual:.9,rare:.1"
     assert resume_run(folder, quiet=True) == folder
-    with pytest.raises(ConfigError, match="prior has no mass of rare"):
+    with pytest.raises(ConfigError, match="no mass of rare is given"):
         prepare(configure([*with_few, "prior=usual:1"]))
 
 
