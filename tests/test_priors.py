@@ -308,5 +308,5 @@ def test_bad_label_files(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "few.csv").write_text(text)
     with pytest.raises(NemganError, match=words):
         read_labels(tmp_path / "few.csv", ["0", "1"])
-    with pytest.raises(NemganError, match="cannot read"):
+    with pytest.raises(NemganError, match="there is no file of labels"):
         read_labels(tmp_path / "none.csv", ["0"])

@@ -79,12 +79,11 @@ class Settling:
 
     def count(self) -> None:
         """Ask the partitions that were merged how many clusters there are, unless labels of all samples say it."""
-        model, several = self.model, self.model.scratch.pop("partitions").cpu().numpy()
-        draw = np.random.default_rng(0)
+        model, several, draw = self.model, self.model.scratch.pop("partitions", None), np.random.default_rng(0)
         model.counts.fill_(float("nan"))
-        if several.shape[1] > COUNTED or len(self.pool.labelled) == len(self.pool):
+        if several is None or several.shape[1] > COUNTED or len(self.pool.labelled) == len(self.pool):
             return
-        asked = (evidence(each[:, :-1], each[:, -1], len(model.counts) + 1, draw) for each in several)
+        asked = (evidence(each[:, :-1], each[:, -1], len(model.counts) + 1, draw) for each in several.cpu().numpy())
         for row, count in enumerate(agreed(asked, model.n_clusters)):
             model.counts[row] = torch.tensor([count.m, count.joined, count.split])
 
