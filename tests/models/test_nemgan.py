@@ -338,3 +338,14 @@ def test_masses_are_those_of_all_samples_not_of_those_learned_from():
     model = make({"connect.samples": 400, "gan.steps": 0})
     train(model, Pool.of(Dataset(data.x, known, data.class_names, "blobs")), seed=0)
     assert np.abs(model.masses().numpy() - MASSES).sum() < 0.02
+
+
+@pytest.mark.parametrize(("told", "asked"), [(0, 2), (599, 2), (600, 0)])
+def test_how_many_clusters_is_asked_once_and_not_where_labels_of_all_say_it(monkeypatch, told, asked):
+    data, y = blobs()
+    seen = []
+    monkeypatch.setattr("nemgan.models.settling.evidence", lambda graph, sizes, most, draw: seen.append(most) or [])
+    model = make({"connect.restarts": 2, "connect.steps": 20, "connect.refine_steps": 5, "gan.steps": 0})
+    train(model, Pool(torch.from_numpy(data.x), torch.arange(told), torch.from_numpy(y[:told])), seed=0)
+    assert len(seen) == asked and "partitions" not in model.scratch  # of two partitions, after both restarts
+    assert model.counts.isnan().all()
