@@ -7,18 +7,21 @@ each cluster, and mended by quantile mapping, which is to vectors what tones are
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 KNOTS = 65
 """Quantiles that a curve goes through, the ends among them."""
+PART = 1 << 24
+"""Numbers that ``apply_marginals`` may lay out at a time, ``KNOTS`` for each of a vector's."""
 
 
 def marginal_curves(made: Tensor, real: Tensor) -> Tensor:
     """Quantiles of vectors ``made`` (n, D) and what those of the ``real`` ones (N, D) are more, ``(2, KNOTS, D)``."""
-    at = torch.linspace(0, 1, KNOTS, dtype=torch.float64)
-    own, theirs = (torch.quantile(x.cpu().double(), at, 0) for x in (made, real))
-    return torch.stack([own, theirs - own]).float().to(made.device)
+    at = np.linspace(0, 1, KNOTS)
+    own, theirs = (np.quantile(x.cpu().double().numpy(), at, axis=0) for x in (made, real))
+    return torch.from_numpy(np.stack([own, theirs - own])).float().to(made.device)
 
 
 def apply_marginals(curves: Tensor, x: Tensor, clusters: Tensor) -> Tensor:

@@ -103,7 +103,7 @@ def test_h_that_went_on_learning_has_its_own_masses():
     torch.testing.assert_close(model.masses(), found, atol=1e-4, rtol=0)
 
 
-def test_numbers_are_as_frequent_as_in_the_real_ones_of_the_cluster_if_asked():
+def test_numbers_are_as_frequent_as_in_the_real_ones_of_the_cluster_if_asked(monkeypatch):
     data, _ = blobs(n=600)
     far = {}
     for asked in (False, True):
@@ -117,6 +117,9 @@ def test_numbers_are_as_frequent_as_in_the_real_ones_of_the_cluster_if_asked():
         ]
         far[asked] = max(float((made - real).abs().max()) for made, real in quantiles)
     assert far[True] < 0.05 < far[False]  # of 30 steps
+    whole = model.once(1000, torch_generator(0, "draw"), 0)[0]
+    monkeypatch.setattr("nemgan.models.nemgan.PART", 100)  # of wide vectors a few at a time
+    assert torch.equal(model.once(1000, torch_generator(0, "draw"), 0)[0], whole)
 
 
 def test_a_cluster_of_a_few_samples_keeps_what_is_generated(trained):

@@ -33,8 +33,8 @@ TONED_PIXELS = 2_000_000
 """Pixels of a channel from which tones are counted, about; of 2,000 images at most."""
 
 
-LEAST, DRAWN = 20, 2000
-"""Real samples of a cluster, at least, that marginals are taken from, and generated ones."""
+LEAST, SEEN, DRAWN = 20, 50_000, 2000
+"""Samples that marginals are taken from: real ones of a cluster, at least, and of all, at most; generated ones each."""
 
 
 class Adversary:
@@ -94,9 +94,10 @@ class Adversary:
     def fit_marginals(self, rng: torch.Generator) -> Mapping[str, object]:
         """Curves that make each number of generated vectors as frequent as in the data's, cluster by cluster."""
         model = self.model
-        x = model.encode(self.pool.x[:])
-        mode = self.modes_of(x).argmax(1) if self.connection is None else self.connection.asked(self.pool)[1]
-        of, chances, far = model.groups[mode], model.prior.masses(), []
+        some = torch.randperm(len(self.pool), generator=rng, device=rng.device)[:SEEN].to(model.device)
+        x = model.encode(self.pool.x[some])
+        modes = self.modes_of(x).argmax(1) if self.connection is None else self.connection.asked(self.pool)[1][some]
+        of, chances, far = model.groups[modes], model.prior.masses(), []
         for k in range(model.n_clusters):
             real, own = x[of == k], (model.groups == k).float()
             if len(real) < LEAST:  # their quantiles are chance

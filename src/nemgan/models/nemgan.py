@@ -25,12 +25,13 @@ from torch.nn import functional as F
 from nemgan.data.pool import Pool
 from nemgan.errors import ConfigError
 from nemgan.latent import AdditiveLatent
-from nemgan.marginals import KNOTS, apply_marginals
+from nemgan.marginals import KNOTS, PART, apply_marginals
 from nemgan.models.base import Conditions, Model, Stage
 from nemgan.models.connected import Connection
 from nemgan.models.contrast import Contrast
 from nemgan.models.generating import Adversary
 from nemgan.networks import Critic, Generator, Inverter, Projector, channels_last, trunk
+from nemgan.parts import by_parts
 from nemgan.prior import Prior, multinoulli
 from nemgan.second_look import SecondLook
 from nemgan.seeding import isolated
@@ -201,7 +202,10 @@ class NEMGAN(Model):
         x: Tensor = self.generator_ema(z)
         if len(self.shape) == 3:
             return apply_curves(self.tones, x)
-        return apply_marginals(self.marginals, x, self.groups[self.latent.mode(z)]) if len(self.marginals) else x
+        if not len(self.marginals):
+            return x
+        clusters, size = self.groups[self.latent.mode(z)], max(1, PART // self.marginals[0, 0].numel())
+        return by_parts(lambda at: apply_marginals(self.marginals, x[at], clusters[at]), len(x), size)
 
     # how it learns
 
