@@ -28,7 +28,7 @@ FEW_IMAGES = 3000
 """Training images below which h is connected more than once."""
 
 
-ROWS = {"gan.inversion": 0.02, "gan.lr": 2e-3, "gan.critic_lr": 2e-3, "gan.marginals": True}
+ROWS = {"gan.inversion": 0.02, "gan.marginals": True}
 """Of vectors of more than three numbers, rows of a table for the most part: h is sure of itself far from the data, and
 would hold the generator there."""
 
