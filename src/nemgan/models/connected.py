@@ -299,7 +299,7 @@ class Connection(Settling):
             scratch["voters"] = torch.from_numpy(found.voters).to(pool.device)
         model.agreement.fill_(found.agreement)
         several = [np.column_stack(each) for each in found.partitions[:AGREEING]]
-        scratch["partitions"] = torch.from_numpy(np.stack(several)).to(pool.device)
+        scratch["partitions"] = torch.from_numpy(np.stack(several)).float().to(pool.device)
         return found
 
     def graph(self) -> Graph:

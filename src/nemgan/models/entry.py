@@ -101,8 +101,8 @@ PLANE: Defaults = {
 between real and generated samples shows no way from one cluster to another (docs/notebook.md). With more numbers and
 few samples, as in most tables, that bound is what keeps the critic from learning them by heart."""
 
-ROWS: Defaults = {"gan.lr": 2e-3, "gan.critic_lr": 2e-3}
-"""Of more numbers than three."""
+WIDE: Defaults = {"gan.lr": 2e-3, "gan.critic_lr": 2e-3}
+"""Of vectors of more numbers: at half of these rates generated rows are farther from a table's (docs/notebook.md)."""
 
 GREY: Defaults = {"gan.lr": 4e-3, "gan.critic_lr": 1.6e-3}
 """Of grey images of usual size. At a quarter of these rates 1,500 steps leave the generator half trained: farther from
@@ -112,7 +112,7 @@ the data, and on digits less pure (docs/notebook.md). On colour images these are
 def adversarial(shape: tuple[int, ...]) -> Defaults:
     """How generator and critic of samples of ``shape`` are trained, where not as the settings' own defaults say."""
     if len(shape) == 1:
-        return PLANE if shape[0] <= 3 else ROWS
+        return PLANE if shape[0] <= 3 else WIDE
     return GREY if shape[0] == 1 and detailed(shape) else {}
 
 

@@ -83,7 +83,8 @@ class Settling:
         model.counts.fill_(float("nan"))
         if several is None or several.shape[1] > COUNTED or len(self.pool.labelled) == len(self.pool):
             return
-        asked = (evidence(each[:, :-1], each[:, -1], len(model.counts) + 1, draw) for each in several.cpu().numpy())
+        graphs = several.cpu().double().numpy()  # not every device has doubles
+        asked = (evidence(each[:, :-1], each[:, -1], len(model.counts) + 1, draw) for each in graphs)
         for row, count in enumerate(agreed(asked, model.n_clusters)):
             model.counts[row] = torch.tensor([count.m, count.joined, count.split])
 
