@@ -67,7 +67,7 @@ class Adversary:
         return Stage("generate", gan.steps, tuple(phases), end=self.finish if gan.steps else None)
 
     def finish(self, rng: torch.Generator) -> Mapping[str, object]:
-        """The stage's end: batch statistics of the generator's average, by clusters as in training, and its tones or marginals.
+        """The stage's end: batch statistics of the generator's average, by clusters as in training; tones or marginals.
 
         Where h went on learning, its confidence and the prior are what they are now.
         """
